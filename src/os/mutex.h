@@ -1,0 +1,37 @@
+/* A mutex of four bytes that needs no clean-up: three states over a futex, after U. Drepper, "Futexes Are
+ * Tricky" (2011), section "Mutex, Take 2".
+ *
+ * Why not pthread_mutex_t: forty bytes a source would break the bound on its size, and type-stable memory
+ * wants locks that are valid from zeroed storage on and are never destroyed.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef BIDE_OS_MUTEX_H
+#define BIDE_OS_MUTEX_H
+
+#include "os/futex.h"
+
+/* 0 free, 1 held, 2 held and somebody may sleep. Zeroed storage is an unlocked mutex. */
+typedef struct bide_os_mutex {
+    _Atomic uint32_t word;
+} bide_os_mutex;
+
+void bide_os_mutex_lock_slow(bide_os_mutex *mutex);
+
+static inline void bide_os_mutex_lock(bide_os_mutex *mutex)
+{
+    uint32_t expected = 0;
+    /* acquire: pairs with the release in unlock */
+    if (!atomic_compare_exchange_strong_explicit(&mutex->word, &expected, 1, memory_order_acquire,
+                                                 memory_order_relaxed))
+        bide_os_mutex_lock_slow(mutex);
+}
+
+static inline void bide_os_mutex_unlock(bide_os_mutex *mutex)
+{
+    /* release: what the holder wrote is seen by the next one's acquire. After the exchange the mutex may be
+     * gone already; the wake uses its address alone. */
+    if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2)
+        bide_os_futex_wake_one(&mutex->word);
+}
+
+#endif
