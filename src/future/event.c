@@ -1,0 +1,218 @@
+/* Events: a word that is set by anyone and a queue of waiters.
+ *
+ * The word has three bits:
+ *   SET      it is set
+ *   WAITED   the queue is not empty
+ *   SETTING  a setter saw WAITED and is on its way to the wait lock
+ *
+ * INVARIANTS
+ * 1. Without WAITED, the compare-and-swap that sets SET is the setter's last access to the event.
+ * 2. With WAITED, the setter raises SETTING in the same step, and its last access is the critical section that
+ *    lowers it, grants, and moves the granted waiters into a batch of its own. Only one setter is SETTING.
+ * 3. While SETTING, no poll takes SET: the poller links instead and is granted. So nobody can return,
+ *    and free the event, between a setter's first and last access.
+ * 4. An automatic event's SET is handed over by the setter (GRANTED in the waiter's state), not left to be
+ *    found: a granted waiter that is cancelled reports BIDE_COMPLETED, and no set is lost between the two.
+ * 5. WAITED changes only under the wait lock, and equals "queue not empty" whenever the lock is free.
+ *
+ * Signal handlers: see invariant 7 in waiter.h. A handler that finds its own thread inside a wait lock
+ * links the event into the thread's pending list; the unlock finishes the job. The event stays SETTING meanwhile, so
+ * it cannot go away (3).
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/event.h"
+
+#include "future/waiter.h"
+
+enum { SET = 1u, WAITED = 2u, SETTING = 4u };
+
+static _Atomic uint32_t *word_of(const bide_event *event)
+{
+    return BIDE_ATOMIC_U32(&((bide_event *)(uintptr_t)event)->word_);
+}
+
+int bide_event_init(bide_event *event, bide_event_mode mode)
+{
+    if (!event || (mode != BIDE_EVENT_AUTO && mode != BIDE_EVENT_MANUAL)) return BIDE_EINVAL;
+    event->word_ = 0;
+    event->mode_ = (uint32_t)mode;
+    event->pending_ = NULL;
+    bide_ring_init(&event->queue_);
+    return 0;
+}
+
+int bide_event_fini(bide_event *event)
+{
+    if (!event) return BIDE_EINVAL;
+    return atomic_load(word_of(event)) & (WAITED | SETTING) ? BIDE_EBUSY : 0;
+}
+
+/* The second half of a set that found waiters. No wait lock held by this thread. */
+static void release_waiters(bide_event *event)
+{
+    bide_link batch;
+    bide_ring_init(&batch);
+    bide_os_mutex *lock = bide_wait_lock(event);
+    if (event->mode_ == BIDE_EVENT_MANUAL) {
+        bide_ring_splice(&event->queue_, &batch);
+        atomic_fetch_and(word_of(event), ~(uint32_t)(WAITED | SETTING));
+    } else if (!bide_ring_empty(&event->queue_)) {
+        bide_link *first = event->queue_.next_;
+        bide_ring_remove(first);
+        bide_ring_append(&batch, first);
+        bool more = !bide_ring_empty(&event->queue_);
+        atomic_fetch_and(word_of(event), ~(uint32_t)(SET | SETTING | (more ? 0 : WAITED)));
+    } else {
+        /* The waiter was cancelled meanwhile: SET stays for the next. */
+        atomic_fetch_and(word_of(event), ~(uint32_t)SETTING);
+    }
+    for (bide_link *link = batch.next_; link != &batch; link = link->next_)
+        atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)link)->state_), BIDE_WAITER_GRANTED,
+                                 memory_order_release);
+    bide_batch_wake(lock, event, &batch);
+}
+
+void bide_event_drain(struct bide_thread *thread)
+{
+    while (thread->wait_locks == 0 && thread->pending_events) {
+        /* A handler may push between the two steps: it pushes in front, and runs to its end before we go on. */
+        bide_event *event = thread->pending_events;
+        thread->pending_events = NULL;
+        atomic_signal_fence(memory_order_seq_cst);
+        while (event) {
+            bide_event *next = event->pending_;
+            event->pending_ = NULL;
+            release_waiters(event);
+            event = next;
+        }
+    }
+}
+
+void bide_event_set(bide_event *event)
+{
+    if (!event) return;
+    uint32_t seen = atomic_load(word_of(event));
+    uint32_t wanted;
+    do {
+        wanted = seen | SET;
+        if (seen & WAITED) wanted |= SETTING;
+        /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at SET" in poll */
+    } while (!atomic_compare_exchange_weak(word_of(event), &seen, wanted));
+    if (!(wanted & SETTING) || (seen & SETTING)) return;
+
+    struct bide_thread *thread = bide_thread_self();
+    if (thread->wait_locks == 0) {
+        release_waiters(event);
+    } else {
+        event->pending_ = thread->pending_events;
+        thread->pending_events = event;
+    }
+}
+
+void bide_event_reset(bide_event *event)
+{
+    if (event) atomic_fetch_and(word_of(event), ~(uint32_t)SET);
+}
+
+bool bide_event_is_set(const bide_event *event)
+{
+    return event && (atomic_load(word_of(event)) & SET) != 0;
+}
+
+/* Takes SET if it may be taken now. */
+static bool try_take(bide_event *event)
+{
+    uint32_t seen = atomic_load(word_of(event));
+    while ((seen & (SET | SETTING)) == SET) {
+        if (event->mode_ == BIDE_EVENT_MANUAL) return true;
+        if (atomic_compare_exchange_weak(word_of(event), &seen, seen & ~(uint32_t)SET)) return true;
+    }
+    return false;
+}
+
+static void leave_queue(bide_event *event, bide_waiter *waiter)
+{
+    bide_waiter_unlink(waiter);
+    if (bide_ring_empty(&event->queue_)) atomic_fetch_and(word_of(event), ~(uint32_t)WAITED);
+}
+
+/* Links, unless the event can be taken after all. Lock held. */
+static bool take_or_link(bide_event_waiting *waiting, bide_context *cx)
+{
+    bide_event *event = waiting->event_;
+    uint32_t seen = atomic_load(word_of(event));
+    for (;;) {
+        if ((seen & (SET | SETTING)) == SET) {
+            if (try_take(event)) return true;
+            seen = atomic_load(word_of(event));
+        } else if (atomic_compare_exchange_weak(word_of(event), &seen, seen | WAITED)) {
+            uint32_t flags = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
+            bide_waiter_link(&event->queue_, &waiting->waiter_, cx->waker_, flags);
+            return false;
+        }
+    }
+}
+
+static int finish(bide_event_waiting *waiting)
+{
+    bide_waiter_quiesce(&waiting->waiter_);
+    waiting->waiter_.state_ = 0;
+    waiting->result = 0;
+    return BIDE_READY;
+}
+
+static int waiting_poll(bide_future *self, bide_context *cx)
+{
+    bide_event_waiting *waiting = (bide_event_waiting *)self;
+    bide_waiter *waiter = &waiting->waiter_;
+    if (bide_waiter_state(waiter) == 0 && try_take(waiting->event_)) return finish(waiting);
+
+    bide_os_mutex *lock = bide_wait_lock(waiting->event_);
+    uint32_t state = bide_waiter_state(waiter);
+    bool ready = false;
+    if (state & BIDE_WAITER_GRANTED) {
+        /* Granted, and perhaps still in the setter's batch. */
+        if (state & BIDE_WAITER_LINKED) bide_waiter_unlink(waiter);
+        ready = true;
+    } else if (state & BIDE_WAITER_LINKED) {
+        waiter->waker_ = cx->waker_;
+        waiter->flags_ = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
+    } else {
+        ready = take_or_link(waiting, cx);
+    }
+    bide_wait_unlock(lock);
+    return ready ? finish(waiting) : BIDE_PENDING;
+}
+
+static int waiting_cancel(bide_future *self, bide_context *cx)
+{
+    (void)cx;
+    bide_event_waiting *waiting = (bide_event_waiting *)self;
+    bide_waiter *waiter = &waiting->waiter_;
+    bide_os_mutex *lock = bide_wait_lock(waiting->event_);
+    uint32_t state = bide_waiter_state(waiter);
+    bool granted = (state & BIDE_WAITER_GRANTED) != 0;
+    if (state & BIDE_WAITER_LINKED) {
+        if (granted)
+            bide_waiter_unlink(waiter);
+        else
+            leave_queue(waiting->event_, waiter);
+    }
+    bide_wait_unlock(lock);
+    if (granted) {
+        (void)finish(waiting);
+        return BIDE_COMPLETED;
+    }
+    waiting->result = BIDE_ECANCELED;
+    return BIDE_READY;
+}
+
+static const bide_future_ops waiting_ops = {sizeof waiting_ops, waiting_poll, waiting_cancel, 0};
+
+void bide_event_waiting_init(bide_event_waiting *waiting, bide_event *event)
+{
+    bide_future_init(&waiting->future, &waiting_ops);
+    bide_waiter_init(&waiting->waiter_);
+    waiting->event_ = event;
+    waiting->result = event ? BIDE_ECANCELED : BIDE_EINVAL;
+}

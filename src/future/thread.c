@@ -1,0 +1,31 @@
+/* The per-thread record: see thread.h.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/thread.h"
+
+#if defined(__GNUC__)
+#define NEVER_INLINED __attribute__((noinline))
+/* Initial-exec: the address is a register plus a constant, so that a signal handler on a thread that never used
+ * Bide does not end up in the dynamic linker's allocator. The record is small enough for the static surplus
+ * that a dlopened library gets. */
+#define STATIC_TLS __attribute__((tls_model("initial-exec")))
+#else
+#define NEVER_INLINED
+#define STATIC_TLS
+#endif
+
+static _Thread_local struct bide_thread self STATIC_TLS;
+
+NEVER_INLINED struct bide_thread *bide_thread_self(void)
+{
+    return &self;
+}
+
+uint32_t bide_thread_random(struct bide_thread *thread)
+{
+    uint32_t x = thread->random ? thread->random : (uint32_t)(uintptr_t)thread | 1u;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    thread->random = x;
+    return x;
+}

@@ -1,0 +1,41 @@
+/* What each thread keeps for Bide.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef BIDE_FUTURE_THREAD_H
+#define BIDE_FUTURE_THREAD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct bide_event;
+struct bide_parker;
+struct bide_reactor;
+struct bide_async;
+
+/* An operation of the caller's that is running inside read_with or write_with on this thread. */
+struct bide_running_operation {
+    const struct bide_async *source;
+    struct bide_running_operation *outer;
+};
+
+struct bide_thread {
+    /* Wait locks held by this thread. A signal handler on the same thread reads it: volatile, and fenced. */
+    volatile unsigned wait_locks;
+    /* Events set by signal handlers while a wait lock was held; drained at its unlock. */
+    struct bide_event *volatile pending_events;
+    unsigned in_waker;    /* wakers being run on this thread, nested */
+    unsigned parkers_used; /* block_on calls nested on this thread */
+    struct bide_parker *parker; /* kept from one block_on to the next */
+    struct bide_reactor *reactor; /* current reactor; NULL: the global one */
+    struct bide_running_operation *operation;
+    uint32_t random; /* state of a small generator, for fair choices */
+};
+
+/* The calling thread's record. Never inlined: compilers keep the address of thread-local data across calls,
+ * which is wrong once a stackful task may continue on another thread. */
+struct bide_thread *bide_thread_self(void);
+
+/* A small random number (xorshift32: G. Marsaglia, "Xorshift RNGs", 2003). */
+uint32_t bide_thread_random(struct bide_thread *thread);
+
+#endif

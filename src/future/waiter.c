@@ -1,0 +1,124 @@
+/* Queues of waiters: see waiter.h for the protocol and its invariants.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/waiter.h"
+
+#include "future/event.h"
+
+/* Enough that two busy sources seldom meet; a power of two for the mask. Each on a cache line of its own. */
+#define LOCKS 64
+
+static struct {
+    _Alignas(64) bide_os_mutex mutex;
+} locks[LOCKS];
+
+bide_os_mutex *bide_wait_lock(const void *object)
+{
+    struct bide_thread *thread = bide_thread_self();
+    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
+    uintptr_t address = (uintptr_t)object;
+    bide_os_mutex *mutex = &locks[((address >> 4) ^ (address >> 10)) % LOCKS].mutex;
+    thread->wait_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    bide_os_mutex_lock(mutex);
+    return mutex;
+}
+
+void bide_wait_unlock(bide_os_mutex *lock)
+{
+    struct bide_thread *thread = bide_thread_self();
+    bide_os_mutex_unlock(lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->wait_locks--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (thread->pending_events) bide_event_drain(thread);
+}
+
+void bide_ring_splice(bide_link *from, bide_link *to)
+{
+    if (bide_ring_empty(from)) return;
+    from->next_->previous_ = to->previous_;
+    to->previous_->next_ = from->next_;
+    from->previous_->next_ = to;
+    to->previous_ = from->previous_;
+    bide_ring_init(from);
+}
+
+void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, uint32_t flags)
+{
+    waiter->waker_ = waker;
+    waiter->flags_ = flags;
+    bide_ring_append(queue, &waiter->link_);
+    /* relaxed: others look at the state only under the lock, or when they lower FIRING */
+    atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&waiter->state_), BIDE_WAITER_LINKED, memory_order_relaxed);
+}
+
+void bide_waiter_unlink(bide_waiter *waiter)
+{
+    bide_ring_remove(&waiter->link_);
+    atomic_fetch_and_explicit(BIDE_ATOMIC_U32(&waiter->state_), ~(uint32_t)BIDE_WAITER_LINKED,
+                              memory_order_release);
+}
+
+void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake)
+{
+    bool stable = (waiter->flags_ & BIDE_WAITER_STABLE) != 0;
+    bide_ring_remove(&waiter->link_);
+    wake->waker = waiter->waker_;
+    wake->firing = stable ? NULL : waiter;
+    /* One step from LINKED to idle or FIRING, so that the owner never sees an idle waiter whose wake is still to
+     * come. release: our reads above come before the owner's reuse; for a stable target this is our last
+     * access. */
+    atomic_fetch_add_explicit(BIDE_ATOMIC_U32(&waiter->state_),
+                              (stable ? 0u : (uint32_t)BIDE_WAITER_FIRING) - (uint32_t)BIDE_WAITER_LINKED,
+                              memory_order_release);
+}
+
+void bide_wake_run(const struct bide_wake *wake)
+{
+    struct bide_thread *thread = bide_thread_self();
+    thread->in_waker++;
+    wake->waker.wake(wake->waker.arg);
+    thread->in_waker--;
+    if (!wake->firing) return;
+    _Atomic uint32_t *state = BIDE_ATOMIC_U32(&wake->firing->state_);
+    /* release: all that the waker did comes before the owner's acquire in quiesce. The memory may be gone from
+     * here on; the futex call uses the address alone. */
+    uint32_t before = atomic_fetch_sub_explicit(state, BIDE_WAITER_FIRING, memory_order_release);
+    if (before & BIDE_WAITER_AWAITED) bide_os_futex_wake_all(state);
+}
+
+void bide_batch_wake(bide_os_mutex *lock, const void *object, bide_link *batch)
+{
+    while (!bide_ring_empty(batch)) {
+        struct bide_wake wake;
+        bide_waiter_take(bide_queue_first(batch), &wake);
+        bool last = bide_ring_empty(batch);
+        bide_wait_unlock(lock);
+        bide_wake_run(&wake);
+        /* An empty batch stays empty: nobody links into it. */
+        if (last) return;
+        lock = bide_wait_lock(object);
+    }
+    bide_wait_unlock(lock);
+}
+
+void bide_waiter_quiesce(bide_waiter *waiter)
+{
+    _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);
+    for (int spins = 0;; spins++) {
+        uint32_t seen = bide_waiter_state(waiter);
+        if (seen < BIDE_WAITER_FIRING) {
+            if (seen & BIDE_WAITER_AWAITED)
+                atomic_fetch_and_explicit(state, ~(uint32_t)BIDE_WAITER_AWAITED, memory_order_relaxed);
+            return;
+        }
+        if (spins < 100) {
+            bide_os_spin_pause();
+        } else if (seen & BIDE_WAITER_AWAITED) {
+            bide_os_futex_wait(state, seen, BIDE_NEVER);
+        } else {
+            (void)atomic_compare_exchange_strong_explicit(state, &seen, seen | BIDE_WAITER_AWAITED,
+                                                          memory_order_relaxed, memory_order_relaxed);
+        }
+    }
+}
