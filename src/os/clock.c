@@ -4,6 +4,7 @@
  * it, and two clocks would let a timer fire early by the time the machine was suspended.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
 #include "os/clock.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)

@@ -1,0 +1,42 @@
+# What `cmake --install` puts where: headers, both libraries, the CMake package and bide.pc.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+include(CMakePackageConfigHelpers)
+
+set(BIDE_CMAKE_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/bide")
+
+install(TARGETS bide_static bide_shared EXPORT bideTargets
+  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+  RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+  FILES_MATCHING PATTERN "*.h")
+install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE-MIT" "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE-APACHE"
+  DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+install(EXPORT bideTargets NAMESPACE bide:: DESTINATION "${BIDE_CMAKE_DIR}")
+configure_package_config_file(cmake/bideConfig.cmake.in "${CMAKE_CURRENT_BINARY_DIR}/bideConfig.cmake"
+  INSTALL_DESTINATION "${BIDE_CMAKE_DIR}" NO_SET_AND_CHECK_MACRO)
+# While the major version is 0 a new minor version may change the interface.
+write_basic_package_version_file("${CMAKE_CURRENT_BINARY_DIR}/bideConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion)
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/bideConfig.cmake"
+  "${CMAKE_CURRENT_BINARY_DIR}/bideConfigVersion.cmake" DESTINATION "${BIDE_CMAKE_DIR}")
+
+# In bide.pc a relative folder is under the prefix, which keeps the file right where --prefix moves it; an
+# absolute one stands for itself.
+foreach(kind IN ITEMS LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${kind}}")
+    set(BIDE_PC_${kind} "${CMAKE_INSTALL_${kind}}")
+  else()
+    set(BIDE_PC_${kind} "\${prefix}/${CMAKE_INSTALL_${kind}}")
+  endif()
+endforeach()
+# The prefix is certain only when installing, as `cmake --install --prefix` may change it: it stays a variable
+# in the first step and is filled in by the second.
+set(BIDE_PC_PREFIX "@BIDE_PC_PREFIX@")
+configure_file(cmake/bide.pc.in "${CMAKE_CURRENT_BINARY_DIR}/bide.pc.in" @ONLY)
+install(CODE "
+  set(BIDE_PC_PREFIX \"\${CMAKE_INSTALL_PREFIX}\")
+  configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/bide.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/bide.pc\" @ONLY)")
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/bide.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

@@ -1,0 +1,71 @@
+# Tests: which runner, and bide_add_test(), which makes a program of a file and CTest entries of the program.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+
+option(BIDE_TEST_STANDALONE "Run the tests with their own runner even where Criterion is installed" OFF)
+if(NOT BIDE_TEST_STANDALONE)
+  find_package(Criterion QUIET)
+  if(NOT Criterion_FOUND)
+    message(STATUS "Bide: no Criterion here, so the tests use their own runner")
+  endif()
+endif()
+
+# What every test program shares: questions about its own process, and the runner.
+add_library(bide_test_support STATIC support/check.c)
+target_include_directories(bide_test_support PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+bide_compile_options(bide_test_support)
+if(Criterion_FOUND)
+  target_link_libraries(bide_test_support PUBLIC Criterion::Criterion)
+else()
+  # The runner defines main, which the linker looks for in an archive last: as objects it is always there.
+  add_library(bide_test_runner OBJECT support/runner.c)
+  bide_compile_options(bide_test_runner)
+  target_include_directories(bide_test_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_sources(bide_test_support INTERFACE $<TARGET_OBJECTS:bide_test_runner>)
+  target_compile_definitions(bide_test_support INTERFACE BIDE_TEST_STANDALONE=1)
+endif()
+
+set(BIDE_TEST_ENVIRONMENT
+    "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
+    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+
+# bide_add_test(<name> [WRAP] [WILL_FAIL] [TIMEOUT <seconds>] [SOURCES <more>…] [LINK_OPTIONS <options>…])
+#
+# Builds <name>.c with the static library, whose internals tests may reach ("os/futex.h" and the like). The
+# program is one CTest entry with Criterion, which has a worker for each of its tests; with our own runner
+# each test is one.
+#   WRAP          system calls and allocations go through support/syscalls.h, which counts them and makes them fail
+#   WILL_FAIL     the program must fail
+#   TIMEOUT       for the whole entry; 120 by default
+#   SOURCES       further files
+#   LINK_OPTIONS  for wraps of the test's own
+function(bide_add_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "WRAP;WILL_FAIL" "TIMEOUT" "SOURCES;LINK_OPTIONS")
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "bide_add_test(${name}): what is ${arg_UNPARSED_ARGUMENTS}?")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+
+  add_executable(${name} ${name}.c ${arg_SOURCES})
+  bide_compile_options(${name})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  if(arg_WRAP)
+    target_link_libraries(${name} PRIVATE bide_test_calls)
+  endif()
+  target_link_libraries(${name} PRIVATE bide_test_support bide::static)
+  target_link_options(${name} PRIVATE ${arg_LINK_OPTIONS})
+
+  set(properties TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+  if(arg_WILL_FAIL)
+    list(APPEND properties WILL_FAIL ON)
+  endif()
+  if(Criterion_FOUND)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES ${properties} ENVIRONMENT "${BIDE_TEST_ENVIRONMENT}")
+  else()
+    bide_discover_tests(${name} PROPERTIES ${properties} ENVIRONMENT "${BIDE_TEST_ENVIRONMENT}")
+  endif()
+endfunction()

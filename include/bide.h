@@ -1,0 +1,23 @@
+/**
+ * @file bide.h
+ * @brief All of Bide: includes every public header.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef BIDE_H
+#define BIDE_H
+
+#include <bide/address.h>
+#include <bide/async.h>
+#include <bide/base.h>
+#include <bide/error.h>
+#include <bide/event.h>
+#include <bide/future.h>
+#include <bide/net.h>
+#include <bide/poller.h>
+#include <bide/reactor.h>
+#include <bide/set.h>
+#include <bide/time.h>
+#include <bide/timer.h>
+
+#endif
