@@ -24,13 +24,15 @@
  * **Back ends.** "epoll" (Linux) and "poll" (every POSIX system). Without a name, the environment variable
  * `BIDE_BACKEND` decides, and without that the first that the system permits.
  *
- * |                            | epoll | poll                                              |
- * |----------------------------|-------|---------------------------------------------------|
- * | BIDE_POLL_ONESHOT, _LEVEL  | yes   | yes                                               |
- * | BIDE_POLL_EDGE and its one-shot | yes | no: BIDE_ENOTSUP                               |
- * | cost of a wait             | the ready descriptors | all registered descriptors        |
- * | precision of a deadline    | nanoseconds, less the thread's timer slack; milliseconds, rounded up, where a sandbox leaves nothing better | the same |
- * | bide_poller_fd()           | yes   | no: BIDE_ENOTSUP                                  |
+ * |                                      | epoll                   | poll                         |
+ * |--------------------------------------|-------------------------|------------------------------|
+ * | BIDE_POLL_ONESHOT, BIDE_POLL_LEVEL   | yes                     | yes                          |
+ * | BIDE_POLL_EDGE, ..._EDGE_ONESHOT     | yes                     | no: BIDE_ENOTSUP             |
+ * | bide_poller_fd()                     | yes                     | no: BIDE_ENOTSUP             |
+ * | cost of a wait                       | by what is ready        | by what is registered        |
+ *
+ * A deadline is met as precisely as the thread's timer slack allows (50 us unless changed, prctl(2)). Where a
+ * sandbox leaves nothing better, it is rounded up to milliseconds.
  *
  * **What does not work.** Regular files and folders cannot be watched (BIDE_ENOTPOLLABLE). Delete a
  * descriptor *before* you close it: afterwards its number may already belong to something else, and a
@@ -109,7 +111,8 @@ BIDE_API int bide_poller_new(bide_poller **out, const char *backend);
  *
  * @param poller may be NULL. No other thread may be using it.
  *
- * Only closes what the poller made for itself: in the child of a fork(2) that leaves the parent's undisturbed.
+ * Only closes what the poller made for itself: in the child of a fork(2) that leaves the parent's poller
+ * undisturbed.
  */
 BIDE_API void bide_poller_free(bide_poller *poller);
 

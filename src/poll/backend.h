@@ -3,9 +3,9 @@
  * poller.c keeps what all back ends share: arguments, keys, the busy check, notifications, signals, deadlines
  * and cancellation. A back end only knows descriptors. Its contract:
  *
- *  - size, open: poller.c allocates `size` zeroed bytes, which begin with a struct bide_poller, and calls open.
- *    BIDE_ENOTSUP means that the system does not have or permit the back end: the next one is tried. Any
- *    other error ends the search. After an error nothing is left open, and close is not called.
+ *  - size, open: poller.c allocates `size` zeroed bytes, which begin with a struct bide_poller, and calls
+ *    open. BIDE_ENOTSUP means that the system does not have or permit the back end: the next one is tried.
+ *    Any other error ends the search. After an error nothing is left open, and close is not called.
  *  - close: closes and frees what open and the calls after it made, but not the poller itself. No other call
  *    is running. Must not touch registrations (in a forked child they are the parent's) nor take a lock.
  *  - add, modify, del: from any thread, at any time, also during wait, in which they take effect. Key,
