@@ -25,6 +25,21 @@ else()
   target_compile_definitions(bide_test_support INTERFACE BIDE_TEST_STANDALONE=1)
 endif()
 
+# The tests' own layer under the library: counts system calls and allocations, and makes them fail. The names
+# are those that support/syscalls.c wraps.
+set(BIDE_WRAPPED
+    read write readv writev recv send recvfrom sendto recvmsg sendmsg
+    socket socketpair bind listen accept accept4 connect shutdown getsockopt setsockopt getsockname getpeername
+    fcntl ioctl fstat close pipe2 eventfd timerfd_create timerfd_settime
+    epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll syscall
+    pthread_create pthread_sigmask pthread_key_create pthread_setspecific
+    malloc calloc realloc aligned_alloc posix_memalign)
+list(TRANSFORM BIDE_WRAPPED PREPEND "LINKER:--wrap=" OUTPUT_VARIABLE BIDE_WRAP_OPTIONS)
+add_library(bide_test_calls OBJECT support/syscalls.c)
+bide_compile_options(bide_test_calls)
+target_include_directories(bide_test_calls PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+target_link_options(bide_test_calls INTERFACE ${BIDE_WRAP_OPTIONS})
+
 set(BIDE_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"

@@ -9,6 +9,7 @@
 #include "support/runner.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,8 +80,26 @@ static void call(void (*function)(void))
     if (function) function();
 }
 
+#ifdef BIDE_TEST_TSAN
+static void *do_nothing(void *arg)
+{
+    return arg;
+}
+#endif
+
+/* The thread sanitizer starts a thread of its own with a process's first: it shall not upset a test that
+ * counts threads. */
+static void settle_threads(void)
+{
+#ifdef BIDE_TEST_TSAN
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, do_nothing, NULL) == 0) (void)pthread_join(thread, NULL);
+#endif
+}
+
 static _Noreturn void run_here(const struct bide_test *test, const struct bide_test_options *suite)
 {
+    settle_threads();
     call(suite->init);
     call(test->options.init);
     test->function();

@@ -1,0 +1,343 @@
+/* The wrapped calls: see syscalls.h. The linker turns `read` in the program into `__wrap_read` (below) and
+ * `__real_read` into libc's; cmake/BideTest.cmake has the list.
+ *
+ * INVARIANTS
+ *  1. Counters only grow between resets. The process's are atomics, since any thread may call.
+ *  2. Of the calls while a fault is set, the nth to the (nth + burst - 1)th fail, whichever threads make them:
+ *     each takes its number from one atomic counter.
+ *  3. Nothing here allocates, locks or changes errno of a call that goes through.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "support/syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* Far more calls than any scenario makes: a scenario that never gets through ends here. */
+#define MOST_RUNS 100000
+
+static _Atomic unsigned long counts[BIDE_CALL_COUNT];
+static _Thread_local unsigned long own_counts[BIDE_CALL_COUNT];
+static _Thread_local unsigned paused;
+
+static struct {
+    _Atomic uint64_t kinds; /* 0: no fault is set; written last, read first */
+    _Atomic unsigned long seen;
+    _Atomic unsigned long failed;
+    unsigned long first;
+    unsigned long last;
+    int error;
+} fault;
+
+static unsigned long run_number;
+
+/* --- counting ---------------------------------------------------------------------------------------------- */
+
+void bide_calls_reset(void)
+{
+    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++) {
+        atomic_store_explicit(&counts[kind], 0, memory_order_relaxed);
+        own_counts[kind] = 0;
+    }
+}
+
+unsigned long bide_calls_of(enum bide_call kind)
+{
+    return atomic_load_explicit(&counts[kind], memory_order_relaxed);
+}
+
+unsigned long bide_calls_thread_of(enum bide_call kind)
+{
+    return own_counts[kind];
+}
+
+static unsigned long total(unsigned long (*of)(enum bide_call))
+{
+    unsigned long sum = 0;
+    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++)
+        if (BIDE_CALLS_SYSTEM & BIDE_CALL_BIT(kind)) sum += of((enum bide_call)kind);
+    return sum;
+}
+
+unsigned long bide_calls_total(void)
+{
+    return total(bide_calls_of);
+}
+
+unsigned long bide_calls_thread_total(void)
+{
+    return total(bide_calls_thread_of);
+}
+
+void bide_calls_pause(void)
+{
+    paused++;
+}
+
+void bide_calls_resume(void)
+{
+    paused--;
+}
+
+const char *bide_calls_text(void)
+{
+    static const char *const words[] = {
+#define WORD(name, word) word,
+        BIDE_CALL_KINDS(WORD)
+#undef WORD
+    };
+    static char text[1024];
+    size_t length = 0;
+    text[0] = '\0';
+    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++) {
+        unsigned long count = bide_calls_of((enum bide_call)kind);
+        if (count == 0 || length >= sizeof text) continue;
+        int added = snprintf(text + length, sizeof text - length, "%s%s %lu", length ? ", " : "", words[kind], count);
+        if (added > 0) length += (size_t)added;
+    }
+    return text;
+}
+
+/* --- failing ----------------------------------------------------------------------------------------------- */
+
+void bide_fault_set(uint64_t kinds, unsigned long nth, unsigned long burst, int error)
+{
+    atomic_store(&fault.kinds, 0);
+    atomic_store(&fault.seen, 0);
+    atomic_store(&fault.failed, 0);
+    fault.first = nth;
+    fault.last = nth + burst - 1;
+    fault.error = error;
+    atomic_store(&fault.kinds, kinds);
+}
+
+unsigned long bide_fault_clear(void)
+{
+    atomic_store(&fault.kinds, 0);
+    return atomic_load(&fault.failed);
+}
+
+unsigned long bide_fault_run(void)
+{
+    return run_number;
+}
+
+unsigned long bide_fault_each(void (*scenario)(void *arg), void *arg, uint64_t kinds, int error)
+{
+    for (run_number = 1; run_number <= MOST_RUNS; run_number++) {
+        bide_fault_set(kinds, run_number, 1, error);
+        scenario(arg);
+        if (bide_fault_clear() == 0) break;
+    }
+    return run_number - 1;
+}
+
+/* An error that the call documents, for tests that let any call fail. */
+static int likely_error(enum bide_call kind)
+{
+    switch (kind) {
+    case BIDE_CALL_ACCEPT:
+    case BIDE_CALL_SOCKET:
+    case BIDE_CALL_PIPE:
+    case BIDE_CALL_EVENTFD:
+    case BIDE_CALL_TIMERFD_CREATE:
+    case BIDE_CALL_EPOLL_CREATE: return EMFILE;
+    case BIDE_CALL_EPOLL_CTL: return ENOSPC;
+    case BIDE_CALL_EPOLL_WAIT: return EINTR;
+    case BIDE_CALL_POLL:
+    case BIDE_CALL_FSTAT: return ENOMEM;
+    case BIDE_CALL_BIND: return EADDRINUSE;
+    case BIDE_CALL_CONNECT: return ENETUNREACH;
+    case BIDE_CALL_FCNTL:
+    case BIDE_CALL_IOCTL: return EPERM;
+    case BIDE_CALL_CLOSE: return EIO;
+    case BIDE_CALL_THREAD: return EAGAIN;
+    case BIDE_CALL_OTHER: return ENOSYS;
+    default: return ENOBUFS;
+    }
+}
+
+/* Counts a call; returns the error number it must fail with, or 0. */
+static int enter(enum bide_call kind)
+{
+    if (paused) return 0;
+    atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
+    own_counts[kind]++;
+    if (!(atomic_load(&fault.kinds) & BIDE_CALL_BIT(kind))) return 0;
+    unsigned long number = atomic_fetch_add(&fault.seen, 1) + 1;
+    if (number < fault.first || number > fault.last) return 0;
+    atomic_fetch_add(&fault.failed, 1);
+    if (BIDE_CALLS_ALLOC & BIDE_CALL_BIT(kind)) return ENOMEM;
+    return fault.error ? fault.error : likely_error(kind);
+}
+
+/* The same for calls that report by -1 and errno. */
+static bool fails(enum bide_call kind)
+{
+    int error = enter(kind);
+    if (error) errno = error;
+    return error != 0;
+}
+
+/* --- the wraps --------------------------------------------------------------------------------------------- */
+
+/* A wrap of `name`: fails as `failure`, otherwise calls through. */
+#define WRAP(kind, failure, type, name, parameters, arguments)                                         \
+    type __real_##name parameters;                                                                     \
+    type __wrap_##name parameters;                                                                     \
+    type __wrap_##name parameters                                                                      \
+    {                                                                                                  \
+        return fails(BIDE_CALL_##kind) ? (failure) : __real_##name arguments;                          \
+    }
+
+WRAP(READ, -1, ssize_t, read, (int fd, void *data, size_t size), (fd, data, size))
+WRAP(WRITE, -1, ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
+WRAP(READV, -1, ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count))
+WRAP(WRITEV, -1, ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))
+WRAP(RECV, -1, ssize_t, recv, (int fd, void *data, size_t size, int flags), (fd, data, size, flags))
+WRAP(SEND, -1, ssize_t, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
+WRAP(RECVFROM, -1, ssize_t, recvfrom,
+     (int fd, void *data, size_t size, int flags, struct sockaddr *address, socklen_t *length),
+     (fd, data, size, flags, address, length))
+WRAP(SENDTO, -1, ssize_t, sendto,
+     (int fd, const void *data, size_t size, int flags, const struct sockaddr *address, socklen_t length),
+     (fd, data, size, flags, address, length))
+WRAP(RECVMSG, -1, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
+WRAP(SENDMSG, -1, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+
+WRAP(SOCKET, -1, int, socket, (int family, int type, int protocol), (family, type, protocol))
+WRAP(SOCKET, -1, int, socketpair, (int family, int type, int protocol, int *pair), (family, type, protocol, pair))
+WRAP(BIND, -1, int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
+WRAP(LISTEN, -1, int, listen, (int fd, int backlog), (fd, backlog))
+WRAP(ACCEPT, -1, int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),
+     (fd, address, length, flags))
+WRAP(ACCEPT, -1, int, accept, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length))
+WRAP(CONNECT, -1, int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
+WRAP(SHUTDOWN, -1, int, shutdown, (int fd, int how), (fd, how))
+WRAP(GETSOCKOPT, -1, int, getsockopt, (int fd, int level, int option, void *value, socklen_t *length),
+     (fd, level, option, value, length))
+WRAP(SETSOCKOPT, -1, int, setsockopt, (int fd, int level, int option, const void *value, socklen_t length),
+     (fd, level, option, value, length))
+WRAP(GETSOCKNAME, -1, int, getsockname, (int fd, struct sockaddr *address, socklen_t *length),
+     (fd, address, length))
+WRAP(GETPEERNAME, -1, int, getpeername, (int fd, struct sockaddr *address, socklen_t *length),
+     (fd, address, length))
+
+WRAP(FSTAT, -1, int, fstat, (int fd, struct stat *status), (fd, status))
+WRAP(PIPE, -1, int, pipe2, (int *pair, int flags), (pair, flags))
+WRAP(EVENTFD, -1, int, eventfd, (unsigned count, int flags), (count, flags))
+WRAP(TIMERFD_CREATE, -1, int, timerfd_create, (int clock, int flags), (clock, flags))
+WRAP(TIMERFD_SETTIME, -1, int, timerfd_settime,
+     (int fd, int flags, const struct itimerspec *setting, struct itimerspec *before),
+     (fd, flags, setting, before))
+WRAP(EPOLL_CREATE, -1, int, epoll_create1, (int flags), (flags))
+WRAP(EPOLL_CTL, -1, int, epoll_ctl, (int epoll, int what, int fd, struct epoll_event *event),
+     (epoll, what, fd, event))
+WRAP(EPOLL_WAIT, -1, int, epoll_wait, (int epoll, struct epoll_event *events, int count, int milliseconds),
+     (epoll, events, count, milliseconds))
+WRAP(EPOLL_WAIT, -1, int, epoll_pwait,
+     (int epoll, struct epoll_event *events, int count, int milliseconds, const sigset_t *mask),
+     (epoll, events, count, milliseconds, mask))
+WRAP(POLL, -1, int, poll, (struct pollfd *fds, nfds_t count, int milliseconds), (fds, count, milliseconds))
+WRAP(POLL, -1, int, ppoll,
+     (struct pollfd *fds, nfds_t count, const struct timespec *limit, const sigset_t *mask),
+     (fds, count, limit, mask))
+
+WRAP(ALLOC, NULL, void *, malloc, (size_t size), (size))
+WRAP(ALLOC, NULL, void *, calloc, (size_t count, size_t size), (count, size))
+WRAP(ALLOC, NULL, void *, realloc, (void *old, size_t size), (old, size))
+WRAP(ALLOC, NULL, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
+
+/* These return the error number rather than set errno. */
+#define WRAP_DIRECT(kind, name, parameters, arguments)                                                 \
+    int __real_##name parameters;                                                                      \
+    int __wrap_##name parameters;                                                                      \
+    int __wrap_##name parameters                                                                       \
+    {                                                                                                  \
+        int error = enter(BIDE_CALL_##kind);                                                           \
+        return error ? error : __real_##name arguments;                                                \
+    }
+
+WRAP_DIRECT(ALLOC, posix_memalign, (void **memory, size_t alignment, size_t size), (memory, alignment, size))
+WRAP_DIRECT(SIGMASK, pthread_sigmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before))
+WRAP_DIRECT(THREAD, pthread_create,
+            (pthread_t * thread, const pthread_attr_t *attributes, void *(*function)(void *), void *arg),
+            (thread, attributes, function, arg))
+WRAP_DIRECT(THREAD_KEY, pthread_key_create, (pthread_key_t * key, void (*destroy)(void *)), (key, destroy))
+WRAP_DIRECT(THREAD_KEY, pthread_setspecific, (pthread_key_t key, const void *value), (key, value))
+
+/* The descriptor is gone whatever close(2) says, so that a failing one must not leave it open. */
+int __real_close(int fd);
+int __wrap_close(int fd);
+int __wrap_close(int fd)
+{
+    bool failing = fails(BIDE_CALL_CLOSE);
+    int error = errno;
+    int result = __real_close(fd);
+    if (!failing) return result;
+    errno = error;
+    return -1;
+}
+
+/* fcntl and ioctl take an int or a pointer, which fit in one word of the calling convention. */
+#define WRAP_VARIADIC(kind, name, command_type)                                                        \
+    int __real_##name(int fd, command_type command, ...);                                              \
+    int __wrap_##name(int fd, command_type command, ...);                                              \
+    int __wrap_##name(int fd, command_type command, ...)                                               \
+    {                                                                                                  \
+        va_list arguments;                                                                             \
+        va_start(arguments, command);                                                                  \
+        void *word = va_arg(arguments, void *);                                                        \
+        va_end(arguments);                                                                             \
+        return fails(BIDE_CALL_##kind) ? -1 : __real_##name(fd, command, word);                        \
+    }
+
+WRAP_VARIADIC(FCNTL, fcntl, int)
+WRAP_VARIADIC(IOCTL, ioctl, unsigned long)
+
+static enum bide_call kind_of_number(long number)
+{
+    switch (number) {
+    case SYS_futex: return BIDE_CALL_FUTEX;
+    case SYS_epoll_pwait:
+#ifdef SYS_epoll_pwait2
+    case SYS_epoll_pwait2:
+#endif
+        return BIDE_CALL_EPOLL_WAIT;
+    default: return BIDE_CALL_OTHER;
+    }
+}
+
+/* Six words are read whatever the call has: those beyond are unspecified and the kernel ignores them. The
+ * last may lie in the caller's frame, which the address sanitizer would mind. */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, ...);
+__attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...)
+{
+    long word[6];
+    va_list arguments;
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        word[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (fails(kind_of_number(number))) return -1;
+    return __real_syscall(number, word[0], word[1], word[2], word[3], word[4], word[5]);
+}
