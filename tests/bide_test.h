@@ -51,17 +51,17 @@ static inline void bide_test_finish(void)
     cr_assert(!bide_test_leaks(), "memory leaked: see the sanitizer's report");
 }
 #undef CR_TEST_TRAMPOLINE_
-#define CR_TEST_TRAMPOLINE_(Category, Name)                                                            \
-    static void CR_IDENTIFIER_(Category, Name, whole)(void)                                            \
-    {                                                                                                  \
-        CR_IDENTIFIER_(Category, Name, impl)();                                                        \
-        bide_test_finish();                                                                            \
-    }                                                                                                  \
-    static inline void CR_IDENTIFIER_(Category, Name, jmp)(void)                                       \
-    {                                                                                                  \
-        criterion_internal_test_setup();                                                               \
-        criterion_internal_test_main(CR_IDENTIFIER_(Category, Name, whole));                           \
-        criterion_internal_test_teardown();                                                            \
+#define CR_TEST_TRAMPOLINE_(Category, Name)                                  \
+    static void CR_IDENTIFIER_(Category, Name, whole)(void)                  \
+    {                                                                        \
+        CR_IDENTIFIER_(Category, Name, impl)();                              \
+        bide_test_finish();                                                  \
+    }                                                                        \
+    static inline void CR_IDENTIFIER_(Category, Name, jmp)(void)             \
+    {                                                                        \
+        criterion_internal_test_setup();                                     \
+        criterion_internal_test_main(CR_IDENTIFIER_(Category, Name, whole)); \
+        criterion_internal_test_teardown();                                  \
     }
 #endif
 

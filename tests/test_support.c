@@ -72,7 +72,8 @@ Test(support, open_descriptors_are_counted)
 {
     int before = bide_test_fd_count();
     int copy = dup(2);
-    cr_assert_eq(bide_test_fd_count(), before + 1, "%d before, %d with one more", before, bide_test_fd_count());
+    cr_assert_eq(bide_test_fd_count(), before + 1, "%d before, %d with one more", before,
+                 bide_test_fd_count());
     (void)close(copy);
     cr_assert_eq(bide_test_fd_count(), before, "%d before, %d after", before, bide_test_fd_count());
 }

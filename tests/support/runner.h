@@ -50,39 +50,39 @@ _Noreturn void bide_test_skip(const char *format, ...) BIDE_TEST_PRINTF(1, 2);
 void bide_test_log(const char *format, ...) BIDE_TEST_PRINTF(1, 2);
 
 #define Test(...) BIDE_TEST_DEFINE(__VA_ARGS__, .unused = 0)
-#define BIDE_TEST_DEFINE(Suite, Name, ...)                                                             \
-    static void Suite##_##Name##_test(void);                                                           \
-    __attribute__((constructor)) static void Suite##_##Name##_register(void)                           \
-    {                                                                                                  \
-        static struct bide_test test = {#Suite, #Name, Suite##_##Name##_test, {__VA_ARGS__}, NULL};    \
-        bide_test_register(&test);                                                                     \
-    }                                                                                                  \
+#define BIDE_TEST_DEFINE(Suite, Name, ...)                                                          \
+    static void Suite##_##Name##_test(void);                                                        \
+    __attribute__((constructor)) static void Suite##_##Name##_register(void)                        \
+    {                                                                                               \
+        static struct bide_test test = {#Suite, #Name, Suite##_##Name##_test, {__VA_ARGS__}, NULL}; \
+        bide_test_register(&test);                                                                  \
+    }                                                                                               \
     static void Suite##_##Name##_test(void)
 
 #define TestSuite(...) BIDE_TEST_SUITE(__VA_ARGS__, .unused = 0)
-#define BIDE_TEST_SUITE(Suite, ...)                                                                    \
-    __attribute__((constructor)) static void Suite##_suite_register(void)                              \
-    {                                                                                                  \
-        static struct bide_test suite = {#Suite, NULL, NULL, {__VA_ARGS__}, NULL};                     \
-        bide_test_register(&suite);                                                                    \
-    }                                                                                                  \
+#define BIDE_TEST_SUITE(Suite, ...)                                                \
+    __attribute__((constructor)) static void Suite##_suite_register(void)          \
+    {                                                                              \
+        static struct bide_test suite = {#Suite, NULL, NULL, {__VA_ARGS__}, NULL}; \
+        bide_test_register(&suite);                                                \
+    }                                                                              \
     _Static_assert(sizeof #Suite > 1, "a suite has a name")
 
 /* The message is optional. BIDE_TEST_1(f, a, ...) becomes f##_BARE(a) or f##_SAID(a, ...), depending on whether
  * anything follows the first argument; BIDE_TEST_2 does so for two. ISO C11 offers no shorter way. */
 #define BIDE_TEST_NTH(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, nth, ...) nth
-#define BIDE_TEST_1(f, ...)                                                                            \
-    BIDE_TEST_NTH(__VA_ARGS__, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID,   \
-                  f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID,      \
-                  f##_BARE, ~)                                                                         \
+#define BIDE_TEST_1(f, ...)                                                                                 \
+    BIDE_TEST_NTH(__VA_ARGS__, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID,        \
+                  f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_BARE, \
+                  ~)                                                                                        \
     (__VA_ARGS__)
-#define BIDE_TEST_2(f, ...)                                                                            \
-    BIDE_TEST_NTH(__VA_ARGS__, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID,   \
-                  f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_BARE,      \
-                  f##_BARE, ~)                                                                         \
+#define BIDE_TEST_2(f, ...)                                                                                 \
+    BIDE_TEST_NTH(__VA_ARGS__, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID,        \
+                  f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_SAID, f##_BARE, f##_BARE, \
+                  ~)                                                                                        \
     (__VA_ARGS__)
 
-#define BIDE_TEST_CHECK(holds, text, ...)                                                              \
+#define BIDE_TEST_CHECK(holds, text, ...) \
     ((holds) ? (void)0 : bide_test_fail(__FILE__, __LINE__, text, __VA_ARGS__))
 
 #define BIDE_TEST_TRUE_BARE(condition) BIDE_TEST_CHECK(condition, #condition, "%s", "")

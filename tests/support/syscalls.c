@@ -110,7 +110,8 @@ const char *bide_calls_text(void)
     for (int kind = 0; kind < BIDE_CALL_COUNT; kind++) {
         unsigned long count = bide_calls_of((enum bide_call)kind);
         if (count == 0 || length >= sizeof text) continue;
-        int added = snprintf(text + length, sizeof text - length, "%s%s %lu", length ? ", " : "", words[kind], count);
+        int added =
+            snprintf(text + length, sizeof text - length, "%s%s %lu", length ? ", " : "", words[kind], count);
         if (added > 0) length += (size_t)added;
     }
     return text;
@@ -200,12 +201,12 @@ static bool fails(enum bide_call kind)
 /* --- the wraps --------------------------------------------------------------------------------------------- */
 
 /* A wrap of `name`: fails as `failure`, otherwise calls through. */
-#define WRAP(kind, failure, type, name, parameters, arguments)                                         \
-    type __real_##name parameters;                                                                     \
-    type __wrap_##name parameters;                                                                     \
-    type __wrap_##name parameters                                                                      \
-    {                                                                                                  \
-        return fails(BIDE_CALL_##kind) ? (failure) : __real_##name arguments;                          \
+#define WRAP(kind, failure, type, name, parameters, arguments)                \
+    type __real_##name parameters;                                            \
+    type __wrap_##name parameters;                                            \
+    type __wrap_##name parameters                                             \
+    {                                                                         \
+        return fails(BIDE_CALL_##kind) ? (failure) : __real_##name arguments; \
     }
 
 WRAP(READ, -1, ssize_t, read, (int fd, void *data, size_t size), (fd, data, size))
@@ -224,13 +225,15 @@ WRAP(RECVMSG, -1, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags),
 WRAP(SENDMSG, -1, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
 
 WRAP(SOCKET, -1, int, socket, (int family, int type, int protocol), (family, type, protocol))
-WRAP(SOCKET, -1, int, socketpair, (int family, int type, int protocol, int *pair), (family, type, protocol, pair))
+WRAP(SOCKET, -1, int, socketpair, (int family, int type, int protocol, int *pair),
+     (family, type, protocol, pair))
 WRAP(BIND, -1, int, bind, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
 WRAP(LISTEN, -1, int, listen, (int fd, int backlog), (fd, backlog))
 WRAP(ACCEPT, -1, int, accept4, (int fd, struct sockaddr *address, socklen_t *length, int flags),
      (fd, address, length, flags))
 WRAP(ACCEPT, -1, int, accept, (int fd, struct sockaddr *address, socklen_t *length), (fd, address, length))
-WRAP(CONNECT, -1, int, connect, (int fd, const struct sockaddr *address, socklen_t length), (fd, address, length))
+WRAP(CONNECT, -1, int, connect, (int fd, const struct sockaddr *address, socklen_t length),
+     (fd, address, length))
 WRAP(SHUTDOWN, -1, int, shutdown, (int fd, int how), (fd, how))
 WRAP(GETSOCKOPT, -1, int, getsockopt, (int fd, int level, int option, void *value, socklen_t *length),
      (fd, level, option, value, length))
@@ -256,9 +259,9 @@ WRAP(EPOLL_WAIT, -1, int, epoll_wait, (int epoll, struct epoll_event *events, in
 WRAP(EPOLL_WAIT, -1, int, epoll_pwait,
      (int epoll, struct epoll_event *events, int count, int milliseconds, const sigset_t *mask),
      (epoll, events, count, milliseconds, mask))
-WRAP(POLL, -1, int, poll, (struct pollfd *fds, nfds_t count, int milliseconds), (fds, count, milliseconds))
+WRAP(POLL, -1, int, poll, (struct pollfd fds[], nfds_t count, int milliseconds), (fds, count, milliseconds))
 WRAP(POLL, -1, int, ppoll,
-     (struct pollfd *fds, nfds_t count, const struct timespec *limit, const sigset_t *mask),
+     (struct pollfd fds[], nfds_t count, const struct timespec *limit, const sigset_t *mask),
      (fds, count, limit, mask))
 
 WRAP(ALLOC, NULL, void *, malloc, (size_t size), (size))
@@ -267,13 +270,13 @@ WRAP(ALLOC, NULL, void *, realloc, (void *old, size_t size), (old, size))
 WRAP(ALLOC, NULL, void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
 
 /* These return the error number rather than set errno. */
-#define WRAP_DIRECT(kind, name, parameters, arguments)                                                 \
-    int __real_##name parameters;                                                                      \
-    int __wrap_##name parameters;                                                                      \
-    int __wrap_##name parameters                                                                       \
-    {                                                                                                  \
-        int error = enter(BIDE_CALL_##kind);                                                           \
-        return error ? error : __real_##name arguments;                                                \
+#define WRAP_DIRECT(kind, name, parameters, arguments)  \
+    int __real_##name parameters;                       \
+    int __wrap_##name parameters;                       \
+    int __wrap_##name parameters                        \
+    {                                                   \
+        int error = enter(BIDE_CALL_##kind);            \
+        return error ? error : __real_##name arguments; \
     }
 
 WRAP_DIRECT(ALLOC, posix_memalign, (void **memory, size_t alignment, size_t size), (memory, alignment, size))
@@ -298,16 +301,16 @@ int __wrap_close(int fd)
 }
 
 /* fcntl and ioctl take an int or a pointer, which fit in one word of the calling convention. */
-#define WRAP_VARIADIC(kind, name, command_type)                                                        \
-    int __real_##name(int fd, command_type command, ...);                                              \
-    int __wrap_##name(int fd, command_type command, ...);                                              \
-    int __wrap_##name(int fd, command_type command, ...)                                               \
-    {                                                                                                  \
-        va_list arguments;                                                                             \
-        va_start(arguments, command);                                                                  \
-        void *word = va_arg(arguments, void *);                                                        \
-        va_end(arguments);                                                                             \
-        return fails(BIDE_CALL_##kind) ? -1 : __real_##name(fd, command, word);                        \
+#define WRAP_VARIADIC(kind, name, command_type)                                 \
+    int __real_##name(int fd, command_type command, ...);                       \
+    int __wrap_##name(int fd, command_type command, ...);                       \
+    int __wrap_##name(int fd, command_type command, ...)                        \
+    {                                                                           \
+        va_list arguments;                                                      \
+        va_start(arguments, command);                                           \
+        void *word = va_arg(arguments, void *);                                 \
+        va_end(arguments);                                                      \
+        return fails(BIDE_CALL_##kind) ? -1 : __real_##name(fd, command, word); \
     }
 
 WRAP_VARIADIC(FCNTL, fcntl, int)

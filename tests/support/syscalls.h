@@ -18,44 +18,44 @@
 #include <stdint.h>
 
 /* The kinds: X(constant, word). Several functions may share one: epoll_wait, epoll_pwait and epoll_pwait2. */
-#define BIDE_CALL_KINDS(X)                                                                             \
-    X(READ, "read")                                                                                    \
-    X(WRITE, "write")                                                                                  \
-    X(READV, "readv")                                                                                  \
-    X(WRITEV, "writev")                                                                                \
-    X(RECV, "recv")                                                                                    \
-    X(SEND, "send")                                                                                    \
-    X(RECVFROM, "recvfrom")                                                                            \
-    X(SENDTO, "sendto")                                                                                \
-    X(RECVMSG, "recvmsg")                                                                              \
-    X(SENDMSG, "sendmsg")                                                                              \
-    X(SOCKET, "socket")                                                                                \
-    X(BIND, "bind")                                                                                    \
-    X(LISTEN, "listen")                                                                                \
-    X(ACCEPT, "accept4")                                                                               \
-    X(CONNECT, "connect")                                                                              \
-    X(SHUTDOWN, "shutdown")                                                                            \
-    X(GETSOCKOPT, "getsockopt")                                                                        \
-    X(SETSOCKOPT, "setsockopt")                                                                        \
-    X(GETSOCKNAME, "getsockname")                                                                      \
-    X(GETPEERNAME, "getpeername")                                                                      \
-    X(FCNTL, "fcntl")                                                                                  \
-    X(IOCTL, "ioctl")                                                                                  \
-    X(FSTAT, "fstat")                                                                                  \
-    X(CLOSE, "close")                                                                                  \
-    X(PIPE, "pipe2")                                                                                   \
-    X(EVENTFD, "eventfd")                                                                              \
-    X(TIMERFD_CREATE, "timerfd_create")                                                                \
-    X(TIMERFD_SETTIME, "timerfd_settime")                                                              \
-    X(EPOLL_CREATE, "epoll_create1")                                                                   \
-    X(EPOLL_CTL, "epoll_ctl")                                                                          \
-    X(EPOLL_WAIT, "epoll_wait")                                                                        \
-    X(POLL, "poll")                                                                                    \
-    X(FUTEX, "futex")                                                                                  \
-    X(SIGMASK, "pthread_sigmask")                                                                      \
-    X(THREAD, "pthread_create")                                                                        \
-    X(OTHER, "syscall")                                                                                \
-    X(ALLOC, "allocation")                                                                             \
+#define BIDE_CALL_KINDS(X)                \
+    X(READ, "read")                       \
+    X(WRITE, "write")                     \
+    X(READV, "readv")                     \
+    X(WRITEV, "writev")                   \
+    X(RECV, "recv")                       \
+    X(SEND, "send")                       \
+    X(RECVFROM, "recvfrom")               \
+    X(SENDTO, "sendto")                   \
+    X(RECVMSG, "recvmsg")                 \
+    X(SENDMSG, "sendmsg")                 \
+    X(SOCKET, "socket")                   \
+    X(BIND, "bind")                       \
+    X(LISTEN, "listen")                   \
+    X(ACCEPT, "accept4")                  \
+    X(CONNECT, "connect")                 \
+    X(SHUTDOWN, "shutdown")               \
+    X(GETSOCKOPT, "getsockopt")           \
+    X(SETSOCKOPT, "setsockopt")           \
+    X(GETSOCKNAME, "getsockname")         \
+    X(GETPEERNAME, "getpeername")         \
+    X(FCNTL, "fcntl")                     \
+    X(IOCTL, "ioctl")                     \
+    X(FSTAT, "fstat")                     \
+    X(CLOSE, "close")                     \
+    X(PIPE, "pipe2")                      \
+    X(EVENTFD, "eventfd")                 \
+    X(TIMERFD_CREATE, "timerfd_create")   \
+    X(TIMERFD_SETTIME, "timerfd_settime") \
+    X(EPOLL_CREATE, "epoll_create1")      \
+    X(EPOLL_CTL, "epoll_ctl")             \
+    X(EPOLL_WAIT, "epoll_wait")           \
+    X(POLL, "poll")                       \
+    X(FUTEX, "futex")                     \
+    X(SIGMASK, "pthread_sigmask")         \
+    X(THREAD, "pthread_create")           \
+    X(OTHER, "syscall")                   \
+    X(ALLOC, "allocation")                \
     X(THREAD_KEY, "pthread_setspecific")
 
 #define BIDE_CALL_CONSTANT_(name, word) BIDE_CALL_##name,
@@ -70,7 +70,7 @@ enum bide_call { BIDE_CALL_KINDS(BIDE_CALL_CONSTANT_) BIDE_CALL_COUNT };
 #define BIDE_CALLS_SYSTEM (((UINT64_C(1) << BIDE_CALL_COUNT) - 1) & ~BIDE_CALLS_ALLOC)
 /* The system calls whose failure says something. A wait on a futex returns for no reason anyhow, and changing
  * the signal mask does not fail. */
-#define BIDE_CALLS_FALLIBLE                                                                            \
+#define BIDE_CALLS_FALLIBLE \
     (BIDE_CALLS_SYSTEM & ~(BIDE_CALL_BIT(BIDE_CALL_FUTEX) | BIDE_CALL_BIT(BIDE_CALL_SIGMASK)))
 
 /* Sets the counters to zero: those of the process and those of the calling thread. */

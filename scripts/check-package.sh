@@ -1,0 +1,112 @@
+#!/bin/sh
+# Installs into a temporary folder and looks at the result as users and distributors will:
+#
+#  - the public symbols are the same in the headers, in src/bide.map and in the shared library;
+#  - every global of the static library begins with bide_;
+#  - the shared library has its soname, stays loaded, and needs nothing but libc;
+#  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static;
+#  - all of that without tests, without Criterion, without pkg-config in CMake, and offline.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+set -eu
+cd "$(dirname "$0")/.."
+LC_ALL=C
+export LC_ALL
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+source=$(pwd)
+prefix=$work/prefix
+warnings="-std=c11 -Wall -Wextra -Wpedantic -Werror"
+
+fail() {
+    echo "check-package: $*" >&2
+    exit 1
+}
+
+# same <what> <file> <what> <file>: both lists are equal.
+same() {
+    diff "$2" "$4" >"$work/diff" || {
+        cat "$work/diff" >&2
+        fail "symbols differ: < $1, > $3"
+    }
+}
+
+quietly() {
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        fail "failed: $*"
+    }
+}
+
+# --- install -------------------------------------------------------------------------------------------------
+
+quietly cmake -G Ninja -S . -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib \
+    -DBIDE_BUILD_TESTS=OFF -DBIDE_BUILD_EXAMPLES=OFF -DFETCHCONTENT_FULLY_DISCONNECTED=ON \
+    -DCMAKE_DISABLE_FIND_PACKAGE_Criterion=ON -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
+quietly cmake --build "$work/build" --parallel "$(nproc)"
+quietly cmake --install "$work/build" --prefix "$prefix"
+shared=$prefix/lib/libbide.so
+static=$prefix/lib/libbide.a
+
+# --- symbols -------------------------------------------------------------------------------------------------
+
+# Everything between BIDE_API and the first parenthesis; the name stands last.
+cat "$prefix"/include/bide/*.h | grep -v '^ *#' | tr '\n' ' ' | grep -o 'BIDE_API [^(;]*[(;]' |
+    sed -e 's/[(;]$//' -e 's/.*[ *]//' | sort >"$work/headers"
+sed -n 's/^ *\(bide_[a-z0-9_]*\);$/\1/p' src/bide.map | sort >"$work/map"
+nm -D --defined-only "$shared" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort >"$work/shared"
+same headers "$work/headers" src/bide.map "$work/map"
+same src/bide.map "$work/map" libbide.so "$work/shared"
+
+nm -g --defined-only "$static" | awk 'NF == 3 && $3 !~ /^bide_/ { print $3 }' >"$work/foreign"
+[ ! -s "$work/foreign" ] || fail "globals of libbide.a without bide_: $(tr '\n' ' ' <"$work/foreign")"
+
+readelf -d "$shared" >"$work/dynamic"
+grep -q 'SONAME.*\[libbide\.so\.[0-9]*\]' "$work/dynamic" || fail "no soname"
+grep -q 'NODELETE' "$work/dynamic" || fail "not marked nodelete"
+needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc\.' || :)
+[ -z "$needed" ] || fail "libbide.so needs $needed"
+echo "$(wc -l <"$work/map") public symbols, the same in the headers, the map and the library"
+
+# --- programs ------------------------------------------------------------------------------------------------
+
+# The consumer, built by CMake with the given options, runs.
+by_cmake() {
+    rm -rf "$work/consumer"
+    quietly cmake -G Ninja -S tests/package -B "$work/consumer" -DCMAKE_PREFIX_PATH="$prefix" "$@"
+    quietly cmake --build "$work/consumer" --parallel "$(nproc)"
+    quietly "$work/consumer/consumer"
+}
+
+# is_linked <program> <yes|no>: whether the program loads the shared library.
+is_linked() {
+    if readelf -d "$1" | grep -q 'NEEDED.*libbide'; then linked=yes; else linked=no; fi
+    [ "$linked" = "$2" ] || fail "$1: linked with the shared library: $linked, expected: $2"
+}
+
+for target in bide::static bide::shared; do
+    by_cmake -DBIDE_TARGET=$target
+    if [ $target = bide::shared ]; then is_linked "$work/consumer/consumer" yes; else is_linked "$work/consumer/consumer" no; fi
+done
+by_cmake -DBUILD_SHARED_LIBS=ON
+is_linked "$work/consumer/consumer" yes
+by_cmake -DBUILD_SHARED_LIBS=OFF
+is_linked "$work/consumer/consumer" no
+by_cmake -DBIDE_SOURCES="$source"
+is_linked "$work/consumer/consumer" no
+by_cmake -DBIDE_SOURCES="$source" -DBUILD_SHARED_LIBS=ON
+is_linked "$work/consumer/consumer" yes
+
+PKG_CONFIG_PATH=$prefix/lib/pkgconfig
+export PKG_CONFIG_PATH
+pkg-config --exact-version="$(sed -n 's/^  *set(PACKAGE_VERSION "\(.*\)").*/\1/p; s/^set(PACKAGE_VERSION "\(.*\)").*/\1/p' \
+    "$prefix/lib/cmake/bide/bideConfigVersion.cmake" | head -n 1)" bide || fail "bide.pc has another version than the CMake package"
+# shellcheck disable=SC2046,SC2086
+quietly gcc $warnings tests/package/consumer.c -o "$work/by-pc" $(pkg-config --cflags --libs bide)
+is_linked "$work/by-pc" yes
+LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-pc"
+# shellcheck disable=SC2046,SC2086
+quietly gcc $warnings -static tests/package/consumer.c -o "$work/by-pc" $(pkg-config --static --cflags --libs bide)
+quietly "$work/by-pc"
+echo "programs build and run through find_package, add_subdirectory and pkg-config, shared and static"

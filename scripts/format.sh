@@ -1,0 +1,13 @@
+#!/bin/sh
+# Lays out all C files as .clang-format says; with --check it only tells which are not.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+set -eu
+cd "$(dirname "$0")/.."
+
+format=$(sh scripts/tool.sh clang-format)
+case "${1-}" in
+--check) set -- --dry-run -Werror ;;
+*) set -- -i ;;
+esac
+git ls-files -z -- '*.c' '*.h' | xargs -0 "$format" --style=file "$@"
