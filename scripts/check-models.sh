@@ -49,8 +49,9 @@ run() {
     errors=$(sed -n 's/.*errors: \([0-9]*\).*/\1/p' "$work/run/pan.log")
     found=clean
     [ "${errors:-1}" = 0 ] || found=error
-    # A search that was cut short proves nothing.
-    if [ "$found" = clean ] && grep -Eq 'max search depth too small|Search not completed|out of memory' "$work/run/pan.log"; then
+    # A search that was cut short, or that left the claim out, proves nothing.
+    short='max search depth too small|Search not completed|out of memory|requires -a flag'
+    if [ "$found" = clean ] && grep -Eq "$short" "$work/run/pan.log"; then
         found=incomplete
     fi
     states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' "$work/run/pan.log")
