@@ -48,6 +48,12 @@ typedef int bide_fd;
 /** A count of bytes, or a negative `BIDE_E…` constant. */
 typedef ptrdiff_t bide_ssize;
 
+/** A piece of a vectored read or write; laid out as the system's struct iovec. */
+typedef struct bide_buffer {
+    void *base;    /**< where it begins */
+    size_t length; /**< its bytes */
+} bide_buffer;
+
 /** The two directions of a descriptor. */
 typedef enum bide_direction {
     BIDE_READ = 0, /**< bytes or connections to take in */

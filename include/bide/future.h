@@ -203,7 +203,7 @@ typedef struct bide_racing {
     bide_future *const *futures_;
     size_t count_;
     bool *completed_;
-    size_t cancelling_;
+    bool cancelling_;
     int result; /**< when ready: index of the winner, or a negative error */
 } bide_racing;
 

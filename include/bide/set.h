@@ -48,15 +48,16 @@ BIDE_API size_t bide_set_count(const bide_set *set);
  * @brief Adds a future: it is polled for the first time by the next bide_set_next().
  *
  * @param member storage for the membership; it and the future must stay in place until the member was yielded
- *   or removed.
- * @return 0, BIDE_EINVAL for NULL, BIDE_EBUSY if the member is in a set already, BIDE_EDEADLK in a waker.
+ *   or removed; it need not be initialised, and must not be in a set.
+ * @return 0, BIDE_EINVAL for NULL, BIDE_EDEADLK in a waker.
  */
 BIDE_API int bide_set_add(bide_set *set, bide_set_member *member, bide_future *future, void *tag);
 
 /**
  * @brief Cancels the member's future, waits until its storage is free, and takes it out.
  *
- * @return BIDE_READY or BIDE_COMPLETED as bide_cancel(); BIDE_ENOENT if it is not in this set; BIDE_EDEADLK.
+ * @param member one that bide_set_add() took once; it may have been yielded since.
+ * @return BIDE_READY or BIDE_COMPLETED as bide_cancel(); BIDE_ENOENT if it is not in this set any more; BIDE_EDEADLK.
  */
 BIDE_API int bide_set_remove(bide_set *set, bide_set_member *member);
 

@@ -165,6 +165,7 @@ static int waiting_poll(bide_future *self, bide_context *cx)
 {
     bide_event_waiting *waiting = (bide_event_waiting *)self;
     bide_waiter *waiter = &waiting->waiter_;
+    if (!waiting->event_) return BIDE_READY;
     if (bide_waiter_state(waiter) == 0 && try_take(waiting->event_)) return finish(waiting);
 
     bide_os_mutex *lock = bide_wait_lock(waiting->event_);

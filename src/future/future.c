@@ -5,12 +5,15 @@
  *
  *   IDLE --poll: pending--> STARTED --poll: ready--> DONE   (a stream goes back to IDLE)
  *     |                        |
- *     +--------cancel----------+---> DONE
+ *     +--------cancel----------+---> CANCELED, DONE   (a stream goes back to IDLE)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/future.h"
+
 #include "future/waiter.h"
 
-enum { IDLE = 0u, STARTED = 1u, DONE = 2u, CANCELED = 3u, PHASE = 0xffu };
+/* From DONE on a future is not polled again. HELD is a stream's item that a join has seen. */
+enum { IDLE = 0u, STARTED = 1u, DONE = 2u, CANCELED = 3u, HELD = 4u, PHASE = 0xffu };
 
 /* 24 bits of the address, Fibonacci hashing (Knuth, TAOCP 6.4): neighbours in one array differ. */
 static uint32_t digest(const bide_future *future)
@@ -52,18 +55,30 @@ int bide_future_cancel(bide_future *future, bide_context *cx)
 {
     int error = check(future, cx);
     if (error) return error;
+    int answer = BIDE_READY;
     switch (future->state_ & PHASE) {
-    case IDLE: future->state_ = CANCELED; return BIDE_READY;
-    case DONE: return BIDE_COMPLETED;
-    case CANCELED: return BIDE_READY;
-    default: break;
+    case IDLE:
+    case CANCELED: break;
+    case DONE:
+    case HELD: return BIDE_COMPLETED;
+    default: answer = future->ops_->cancel(future, cx); break;
     }
-    int answer = future->ops_->cancel(future, cx);
-    if (answer == BIDE_READY)
-        future->state_ = CANCELED;
-    else if (answer == BIDE_COMPLETED)
-        future->state_ = DONE;
+    if (answer < BIDE_READY) return answer;
+    if (future->ops_->flags & BIDE_FUTURE_STREAM)
+        future->state_ = IDLE;
+    else
+        future->state_ = answer == BIDE_READY ? CANCELED : DONE;
     return answer;
+}
+
+void bide_future_hold(bide_future *future)
+{
+    if ((future->state_ & PHASE) == IDLE) future->state_ = HELD;
+}
+
+void bide_future_release(bide_future *future)
+{
+    if ((future->state_ & PHASE) == HELD) future->state_ = IDLE;
 }
 
 void bide_context_init(bide_context *cx, bide_waker waker)
@@ -79,13 +94,20 @@ bide_waker bide_context_waker(const bide_context *cx)
     return cx->waker_;
 }
 
+void bide_context_wake(const bide_context *cx)
+{
+    struct bide_wake wake = {cx->waker_, NULL};
+    bide_wake_run(&wake);
+}
+
 bool bide_context_spend(bide_context *cx)
 {
     if (cx->budget_ > 0) {
         cx->budget_--;
         return true;
     }
-    struct bide_wake wake = {cx->waker_, NULL};
-    bide_wake_run(&wake);
+    cx->budget_ = BIDE_BUDGET;
+    cx->flags_ |= BIDE_CONTEXT_SPENT;
+    bide_context_wake(cx);
     return false;
 }

@@ -45,17 +45,19 @@ enum {
     BIDE_WAITER_FIRING = 8u   /* unit of the count of running wakes */
 };
 
-/* Flags of a waiter, from the context it was linked with. */
+/* Flags of a waiter, from the context it was linked with. The bits above are its owner's. */
 enum {
-    BIDE_WAITER_STABLE = 1u, /* its target is type-stable */
-    BIDE_WAITER_BACKGROUND = 2u /* counted as waiting in the background of its reactor */
+    BIDE_WAITER_STABLE = 1u,     /* its target is type-stable */
+    BIDE_WAITER_BACKGROUND = 2u, /* counted as waiting in the background of its reactor */
+    BIDE_WAITER_FLAGS = 0xffu
 };
 
 /* Flags of a context. */
 enum {
     BIDE_CONTEXT_STABLE = 1u, /* its waker's target is type-stable memory */
     BIDE_CONTEXT_SERVED = 2u, /* whoever waits drives the context's reactor, or has that arranged otherwise */
-    BIDE_CONTEXT_LAST_TRY = 4u /* may not wait: try the system call once, whatever the memory says */
+    BIDE_CONTEXT_LAST_TRY = 4u, /* may not wait: try the system call once, whatever the memory says */
+    BIDE_CONTEXT_SPENT = 8u     /* the budget ran out during this poll */
 };
 
 /* How often in a row a future may succeed without waiting before it lets the others have a turn. */

@@ -1,0 +1,121 @@
+/* Parkers and their pool: see context.h.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/context.h"
+
+#include "future/waiter.h"
+#include "os/thread.h"
+
+#include <stdlib.h>
+
+/* Parkers nobody uses; guarded by pool_lock. */
+static bide_os_mutex pool_lock;
+static struct bide_parker *pool;
+
+void bide_notifier_notify(struct bide_notifier *notifier)
+{
+    /* seq_cst: "pin, then read the poller" here against "clear the poller, then read the pins" in withdraw */
+    atomic_fetch_add(&notifier->pins, 1);
+    bide_poller *poller = atomic_load(&notifier->poller);
+    if (poller) (void)bide_poller_notify(poller);
+    atomic_fetch_sub(&notifier->pins, 1);
+}
+
+bide_poller *bide_notifier_withdraw(struct bide_notifier *notifier)
+{
+    bide_poller *poller = atomic_exchange(&notifier->poller, NULL);
+    /* A notify is one write to a descriptor that never blocks. */
+    while (atomic_load(&notifier->pins) != 0)
+        bide_os_spin_pause();
+    return poller;
+}
+
+static void parker_wake(void *arg)
+{
+    struct bide_parker *parker = arg;
+    uint32_t before = atomic_exchange(&parker->state, BIDE_PARKER_NOTIFIED);
+    if (before == BIDE_PARKER_FUTEX) {
+        bide_os_futex_wake_one(&parker->state);
+    } else if (before == BIDE_PARKER_POLLER) {
+        struct bide_notifier *notifier = atomic_load(&parker->notifier);
+        bide_notifier_notify(notifier);
+    }
+}
+
+struct bide_parker *bide_parker_new(void)
+{
+    bide_os_mutex_lock(&pool_lock);
+    struct bide_parker *parker = pool;
+    if (parker) pool = parker->next_free;
+    bide_os_mutex_unlock(&pool_lock);
+    if (!parker) parker = calloc(1, sizeof *parker);
+    if (!parker) return NULL;
+    bide_waker waker = {parker_wake, parker};
+    bide_context_init(&parker->cx, waker);
+    parker->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+    return parker;
+}
+
+void bide_parker_delete(struct bide_parker *parker)
+{
+    bide_os_mutex_lock(&pool_lock);
+    parker->next_free = pool;
+    pool = parker;
+    bide_os_mutex_unlock(&pool_lock);
+}
+
+/* The thread's own parker goes back when the thread ends. */
+static void thread_ends(void *arg)
+{
+    struct bide_thread *thread = arg;
+    if (!thread->parker) return;
+    bide_parker_delete(thread->parker);
+    thread->parker = NULL;
+}
+
+static struct bide_parker *own_parker(struct bide_thread *thread)
+{
+    if (thread->parker) return thread->parker;
+    struct bide_parker *parker = bide_parker_new();
+    if (!parker) return NULL;
+    if (bide_os_thread_at_exit(thread_ends, thread) != 0) {
+        bide_parker_delete(parker);
+        return NULL;
+    }
+    thread->parker = parker;
+    return parker;
+}
+
+struct bide_parker *bide_parker_acquire(struct bide_thread *thread)
+{
+    struct bide_parker *parker = thread->parkers_used == 0 ? own_parker(thread) : bide_parker_new();
+    if (!parker) return NULL;
+    thread->parkers_used++;
+    /* A wake that was meant for an earlier wait is dropped, for the future is polled first in any case. relaxed: what
+     * that wake was about is read under locks of its own. */
+    atomic_store_explicit(&parker->state, BIDE_PARKER_EMPTY, memory_order_relaxed);
+    parker->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+    return parker;
+}
+
+void bide_parker_release(struct bide_thread *thread, struct bide_parker *parker)
+{
+    thread->parkers_used--;
+    if (thread->parkers_used > 0) bide_parker_delete(parker);
+}
+
+bool bide_parker_consume(struct bide_parker *parker)
+{
+    uint32_t expected = BIDE_PARKER_NOTIFIED;
+    return atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
+}
+
+bool bide_parker_nudge(struct bide_parker *parker)
+{
+    uint32_t expected = BIDE_PARKER_FUTEX;
+    return atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
+}
+
+void bide_parker_rouse(struct bide_parker *parker)
+{
+    bide_os_futex_wake_one(&parker->state);
+}

@@ -1,0 +1,16 @@
+/* What the library's own futures need besides the public interface.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef BIDE_FUTURE_FUTURE_H
+#define BIDE_FUTURE_FUTURE_H
+
+#include <bide/future.h>
+
+/* Marks a stream that has yielded as ready until it is released, so that a join polls it only once. Futures that
+ * are no streams stay ready by themselves. */
+void bide_future_hold(bide_future *future);
+void bide_future_release(bide_future *future);
+
+/* Calls the context's waker: "poll me again". */
+void bide_context_wake(const bide_context *cx);
+
+#endif

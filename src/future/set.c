@@ -1,0 +1,197 @@
+/* Sets of futures: members whose wakers put them on a ready list.
+ *
+ * A member is IDLE (in no set), WAITING (its future has a waker), or QUEUED (on the ready list). It is WAITING while
+ * its future is being polled too: a wake in the middle of the poll queues it again.
+ *
+ * INVARIANTS
+ * 1. The ready list, the members' states and the queue of the set's own waiter are guarded by the wait lock of the set.
+ * 2. A member is QUEUED if and only if it is on the ready list.
+ * 3. If the ready list is not empty, then the set's waiter is not linked, or its wake has been taken by the
+ *    thread that queued the first member.
+ * 4. The set's waiter counts as waiting in the background (service.h) while it is linked for a context that
+ *    drives nothing. Members never do by themselves: who waits for the set waits for them.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <bide/set.h>
+
+#include "future/future.h"
+#include "future/service.h"
+#include "future/waiter.h"
+
+enum { IDLE = 0, WAITING = 1, QUEUED = 2 };
+
+/* Members polled in one poll of the set before it lets its caller have a turn. */
+#define BATCH 256
+
+/* A member is found from its link. */
+_Static_assert(offsetof(bide_set_member, link_) == 0, "the link is the member's first field");
+
+/* Takes the set's waiter out of its queue for a wake or for good. Lock held. */
+static void disarm(bide_waiter *waiter)
+{
+    if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_service_disarm();
+}
+
+/* The waker of a member's future. */
+static void member_wake(void *arg)
+{
+    bide_set_member *member = arg;
+    bide_set *set = member->set_;
+    struct bide_wake wake;
+    bool fire = false;
+    bide_os_mutex *lock = bide_wait_lock(set);
+    if (member->state_ == WAITING) {
+        member->state_ = QUEUED;
+        bide_ring_append(&set->ready_, &member->link_);
+        if (!bide_ring_empty(&set->queue_)) {
+            disarm(&set->waiter_);
+            bide_waiter_take(&set->waiter_, &wake);
+            fire = true;
+        }
+    }
+    bide_wait_unlock(lock);
+    /* The set may be gone unless the waiter is FIRING: only the copy is used. */
+    if (fire) bide_wake_run(&wake);
+}
+
+/* Takes the first ready member, or arranges for the context to be woken when there is one: returns NULL, and an
+ * error if that was not possible. */
+static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
+{
+    bool background = !(cx->flags_ & BIDE_CONTEXT_SERVED);
+    bool armed = false;
+    *error = 0;
+    for (;;) {
+        bide_os_mutex *lock = bide_wait_lock(set);
+        if (!bide_ring_empty(&set->ready_)) {
+            bide_set_member *member = (bide_set_member *)set->ready_.next_;
+            bide_ring_remove(&member->link_);
+            member->state_ = WAITING;
+            bide_wait_unlock(lock);
+            if (armed) bide_service_disarm();
+            return member;
+        }
+        if (!background || armed) {
+            uint32_t flags = (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0u) |
+                             (armed ? BIDE_WAITER_BACKGROUND : 0u);
+            bide_waiter_link(&set->queue_, &set->waiter_, cx->waker_, flags);
+            bide_wait_unlock(lock);
+            return NULL;
+        }
+        bide_wait_unlock(lock);
+        /* Starting the helper thread takes other locks: not under this one. */
+        *error = bide_service_arm();
+        if (*error) return NULL;
+        armed = true;
+    }
+}
+
+/* Unlinks the set's waiter and waits until its wake is over. */
+static void detach(bide_set *set)
+{
+    if (bide_waiter_state(&set->waiter_) == 0) return;
+    bide_os_mutex *lock = bide_wait_lock(set);
+    if (bide_waiter_state(&set->waiter_) & BIDE_WAITER_LINKED) {
+        disarm(&set->waiter_);
+        bide_waiter_unlink(&set->waiter_);
+    }
+    bide_wait_unlock(lock);
+    bide_waiter_quiesce(&set->waiter_);
+}
+
+/* Takes a member off whatever list it is on. */
+static void withdraw(bide_set *set, bide_set_member *member)
+{
+    bide_os_mutex *lock = bide_wait_lock(set);
+    if (member->state_ == QUEUED) bide_ring_remove(&member->link_);
+    member->state_ = IDLE;
+    bide_wait_unlock(lock);
+    set->count_--;
+}
+
+static int set_poll(bide_future *self, bide_context *cx)
+{
+    bide_set *set = (bide_set *)self;
+    set->result = NULL;
+    detach(set);
+    if (set->count_ == 0) return BIDE_READY;
+    for (int polled = 0; polled < BATCH; polled++) {
+        int error;
+        bide_set_member *member = take_ready(set, cx, &error);
+        if (!member) return error;
+        bide_context inner = *cx;
+        inner.waker_.wake = member_wake;
+        inner.waker_.arg = member;
+        /* A member stays registered whether or not the set's caller may wait: no last try for it. */
+        inner.flags_ = BIDE_CONTEXT_SERVED;
+        int answer = bide_future_poll(member->future, &inner);
+        cx->budget_ = inner.budget_;
+        if (answer == BIDE_PENDING) {
+            if (!(inner.flags_ & BIDE_CONTEXT_SPENT)) continue;
+            cx->flags_ |= BIDE_CONTEXT_SPENT;
+            break;
+        }
+        withdraw(set, member);
+        set->result = member;
+        return answer;
+    }
+    bide_context_wake(cx);
+    return BIDE_PENDING;
+}
+
+static int set_cancel(bide_future *self, bide_context *cx)
+{
+    (void)cx;
+    detach((bide_set *)self);
+    return BIDE_READY;
+}
+
+static const bide_future_ops set_ops = {sizeof set_ops, set_poll, set_cancel, BIDE_FUTURE_STREAM};
+
+void bide_set_init(bide_set *set)
+{
+    bide_future_init(&set->future, &set_ops);
+    bide_ring_init(&set->ready_);
+    bide_ring_init(&set->queue_);
+    bide_waiter_init(&set->waiter_);
+    set->count_ = 0;
+    set->result = NULL;
+}
+
+size_t bide_set_count(const bide_set *set)
+{
+    return set ? set->count_ : 0;
+}
+
+int bide_set_add(bide_set *set, bide_set_member *member, bide_future *future, void *tag)
+{
+    if (!set || !member || !future) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    member->set_ = set;
+    member->future = future;
+    member->tag = tag;
+    struct bide_wake wake;
+    bool fire = false;
+    bide_os_mutex *lock = bide_wait_lock(set);
+    member->state_ = QUEUED;
+    bide_ring_append(&set->ready_, &member->link_);
+    set->count_++;
+    if (!bide_ring_empty(&set->queue_)) {
+        disarm(&set->waiter_);
+        bide_waiter_take(&set->waiter_, &wake);
+        fire = true;
+    }
+    bide_wait_unlock(lock);
+    if (fire) bide_wake_run(&wake);
+    return 0;
+}
+
+int bide_set_remove(bide_set *set, bide_set_member *member)
+{
+    if (!set || !member) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (member->set_ != set || member->state_ == IDLE) return BIDE_ENOENT;
+    int answer = bide_cancel(member->future);
+    if (answer == BIDE_READY || answer == BIDE_COMPLETED) withdraw(set, member);
+    return answer;
+}

@@ -1,0 +1,116 @@
+/* Sockets: see socket.h.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "os/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+static const struct sockaddr *sockaddr_of(const bide_address *address, socklen_t *length)
+{
+    size_t size = 0;
+    const void *bytes = bide_address_sockaddr(address, &size);
+    *length = (socklen_t)size;
+    return bytes;
+}
+
+int bide_os_tcp_socket(const bide_address *address, bide_fd *out)
+{
+    socklen_t length;
+    const struct sockaddr *bytes = sockaddr_of(address, &length);
+    if (!bytes || (bytes->sa_family != AF_INET && bytes->sa_family != AF_INET6)) return BIDE_EINVAL;
+    int fd = socket(bytes->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (fd < 0) return bide_last_error();
+    *out = fd;
+    return 0;
+}
+
+int bide_os_connect(bide_fd fd, const bide_address *address)
+{
+    socklen_t length;
+    const struct sockaddr *bytes = sockaddr_of(address, &length);
+    if (connect(fd, bytes, length) == 0) return 0;
+    /* Interrupted, it goes on in the background like any other (connect(2)). */
+    return errno == EINTR ? BIDE_EINPROGRESS : bide_last_error();
+}
+
+int bide_os_connected(bide_fd fd, bool failed)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    /* Without a reported error a peer's name is proof enough, and spares the second call. */
+    if (!failed && getpeername(fd, (struct sockaddr *)&peer, &length) == 0) return 0;
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return bide_last_error();
+    if (error) return bide_error_from_system(error);
+    length = sizeof peer;
+    if (failed && getpeername(fd, (struct sockaddr *)&peer, &length) == 0) return 0;
+    return BIDE_EAGAIN;
+}
+
+int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
+{
+    int on = 1;
+    socklen_t length;
+    const struct sockaddr *bytes = sockaddr_of(address, &length);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return bide_last_error();
+    if (bind(fd, bytes, length) != 0) return bide_last_error();
+    return listen(fd, backlog > 0 ? backlog : SOMAXCONN) == 0 ? 0 : bide_last_error();
+}
+
+/* Errors that belong to one connection in the backlog, not to the listener (accept(2), "Error handling"). */
+static bool died_in_backlog(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENETDOWN:
+    case ENOPROTOOPT:
+    case EHOSTDOWN:
+    case ENONET:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return true;
+    default: return false;
+    }
+}
+
+int bide_os_accept(bide_fd fd, bide_fd *out, bide_address *peer)
+{
+    struct sockaddr_storage from;
+    for (;;) {
+        socklen_t length = sizeof from;
+        int conn = accept4(fd, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (conn >= 0) {
+            *out = conn;
+            (void)bide_address_from_system(peer, &from, length);
+            return 0;
+        }
+        if (!died_in_backlog(errno)) return bide_last_error();
+    }
+}
+
+int bide_os_local_address(bide_fd fd, bide_address *out)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getsockname(fd, (struct sockaddr *)&address, &length) != 0) return bide_last_error();
+    return bide_address_from_system(out, &address, length);
+}
+
+int bide_os_peer_address(bide_fd fd, bide_address *out)
+{
+    struct sockaddr_storage address;
+    socklen_t length = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &length) != 0) return bide_last_error();
+    return bide_address_from_system(out, &address, length);
+}
+
+int bide_os_set_nodelay(bide_fd fd, bool on)
+{
+    int value = on;
+    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) == 0 ? 0 : bide_last_error();
+}

@@ -1,0 +1,27 @@
+/* System calls on sockets, with errors as BIDE_E… and interrupted calls repeated. None waits.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef BIDE_OS_SOCKET_H
+#define BIDE_OS_SOCKET_H
+
+#include <bide/address.h>
+
+/* A non-blocking, close-on-exec TCP socket for the address. */
+int bide_os_tcp_socket(const bide_address *address, bide_fd *out);
+
+/* 0: connected; BIDE_EINPROGRESS: on its way; or an error. */
+int bide_os_connect(bide_fd fd, const bide_address *address);
+
+/* How a connect went: 0 connected, BIDE_EAGAIN still on its way, or its error. `failed`: the kernel has
+ * reported an error or a hang-up. One system call when it went well. */
+int bide_os_connected(bide_fd fd, bool failed);
+
+int bide_os_listen(bide_fd fd, const bide_address *address, int backlog);
+
+/* Accepts: a descriptor like those of bide_os_tcp_socket, or an error; connections that died in the backlog are passed over. */
+int bide_os_accept(bide_fd fd, bide_fd *out, bide_address *peer);
+
+int bide_os_local_address(bide_fd fd, bide_address *out);
+int bide_os_peer_address(bide_fd fd, bide_address *out);
+int bide_os_set_nodelay(bide_fd fd, bool on);
+
+#endif

@@ -1,0 +1,253 @@
+/* bide_async: wrapping descriptors, and waiting for their readiness. Operations are in io.c.
+ *
+ * Readiness is not an operation: the caller, or a library of its own, does the system calls. So what is remembered may be
+ * out of date, and a readiness future asks the kernel (poll(2), no time-out) before it trusts it:
+ *
+ *   memory set --asked: yes--> ready        memory set --asked: no--> clear, link
+ *   linked --event since--> ready (fresh: not asked again)
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/io.h"
+#include "reactor/await.h"
+#include "reactor/source.h"
+
+/* --- Wrapping --- */
+
+static int wrap(bide_async **out, bide_fd fd, uint32_t flags, bool make_nonblocking)
+{
+    if (!out) return BIDE_EINVAL;
+    *out = NULL;
+    int kind = bide_os_kind(fd);
+    if (kind < 0) return kind;
+    if (kind & BIDE_OS_FILE) return BIDE_ENOTPOLLABLE;
+    bool was_nonblocking = true;
+    if (make_nonblocking) {
+        int error = bide_os_set_nonblocking(fd, true, &was_nonblocking);
+        if (error) return error;
+    }
+    if (!was_nonblocking) flags |= BIDE_SOURCE_WAS_BLOCKING;
+    int error = bide_source_new(out, fd, flags | (uint32_t)kind, true);
+    if (error && !was_nonblocking) (void)bide_os_set_nonblocking(fd, false, NULL);
+    return error;
+}
+
+int bide_async_new(bide_async **out, bide_fd fd)
+{
+    return wrap(out, fd, BIDE_SOURCE_OWNED, true);
+}
+
+int bide_async_new_nonblocking(bide_async **out, bide_fd fd)
+{
+    return wrap(out, fd, BIDE_SOURCE_OWNED, false);
+}
+
+int bide_async_borrow(bide_async **out, bide_fd fd)
+{
+    return wrap(out, fd, 0, false);
+}
+
+int bide_async_free(bide_async *async)
+{
+    if (!async) return 0;
+    uint32_t flags = async->flags;
+    bide_fd fd;
+    int error = bide_source_end(async, &fd);
+    if (error) return error;
+    if (flags & BIDE_SOURCE_OWNED) {
+        bide_os_close(fd);
+        bide_descriptors_closed();
+    }
+    return 0;
+}
+
+int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
+{
+    if (!async || (flags & ~BIDE_RESTORE_MODE) || (!fd && (async->flags & BIDE_SOURCE_OWNED))) return BIDE_EINVAL;
+    bool blocking = (async->flags & BIDE_SOURCE_WAS_BLOCKING) && (flags & BIDE_RESTORE_MODE);
+    bide_fd given_back;
+    int error = bide_source_end(async, &given_back);
+    if (error) return error;
+    if (blocking) (void)bide_os_set_nonblocking(given_back, false, NULL);
+    if (fd) *fd = given_back;
+    return 0;
+}
+
+bide_fd bide_async_fd(const bide_async *async)
+{
+    return async && !(bide_source_generation(async) & 1) ? async->fd : BIDE_INVALID_FD;
+}
+
+int bide_async_shutdown(bide_async *async, bide_direction direction)
+{
+    if (!async || (direction != BIDE_READ && direction != BIDE_WRITE)) return BIDE_EINVAL;
+    int error = bide_source_pin(async, bide_source_generation(async));
+    if (error) return error;
+    error = bide_os_shutdown(async->fd, direction);
+    bide_source_unpin(async);
+    return error;
+}
+
+/* --- Readiness --- */
+
+/* Asks the kernel, and notes a "no". 1, 0, or an error. `seen` is the readiness word from before. */
+static int confirm(bide_async *async, uint32_t generation, bide_direction direction, uint32_t seen)
+{
+    int answer = bide_source_pin(async, generation);
+    if (answer) return answer;
+    answer = bide_os_ready_now(async->fd, direction);
+    if (answer == 0) bide_source_drained(async, direction, seen);
+    bide_source_unpin(async);
+    return answer;
+}
+
+static int readiness_finish(bide_readiness *readiness, int result)
+{
+    bide_source_leave(readiness->async_, &readiness->waiter_);
+    readiness->result = result;
+    return BIDE_READY;
+}
+
+/* `seen_` while it waits: the readiness word at the link, in which READY was clear. */
+static int readiness_poll(bide_future *self, bide_context *cx)
+{
+    bide_readiness *readiness = (bide_readiness *)self;
+    bide_async *async = readiness->async_;
+    bide_direction direction = (bide_direction)readiness->direction_;
+    if (!async) {
+        readiness->result = BIDE_EINVAL;
+        return BIDE_READY;
+    }
+    for (;;) {
+        uint32_t word = bide_source_readiness(async, direction);
+        bool ready = (word & BIDE_SOURCE_READY) != 0;
+        bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
+        if (ready || last_try) {
+            if (!bide_context_spend(cx)) return BIDE_PENDING;
+            /* An event since we linked is news from the kernel itself. */
+            bool fresh = ready && readiness->waited_ && word / BIDE_SOURCE_EVENT != readiness->seen_;
+            int answer = fresh && bide_source_generation(async) == readiness->generation_
+                             ? 1
+                             : confirm(async, readiness->generation_, direction, word);
+            if (answer) return readiness_finish(readiness, answer < 0 ? answer : 0);
+            if (last_try) return BIDE_PENDING;
+            word = bide_source_readiness(async, direction);
+        }
+        readiness->waited_ = true;
+        readiness->seen_ = word / BIDE_SOURCE_EVENT;
+        int answer = bide_source_wait(async, readiness->generation_, direction, &readiness->waiter_, cx);
+        if (answer == 0) return BIDE_PENDING;
+        if (answer < 0) return readiness_finish(readiness, answer);
+    }
+}
+
+static int readiness_cancel(bide_future *self, bide_context *cx)
+{
+    (void)cx;
+    (void)readiness_finish((bide_readiness *)self, BIDE_ECANCELED);
+    return BIDE_READY;
+}
+
+static const bide_future_ops readiness_ops = {sizeof readiness_ops, readiness_poll, readiness_cancel, 0};
+
+static void readiness_init(bide_readiness *readiness, bide_async *async, bide_direction direction)
+{
+    bide_future_init(&readiness->future, &readiness_ops);
+    bide_waiter_init(&readiness->waiter_);
+    readiness->async_ = async;
+    readiness->generation_ = bide_source_generation(async);
+    readiness->direction_ = (uint32_t)direction;
+    readiness->seen_ = 0;
+    readiness->waited_ = false;
+    readiness->result = BIDE_ECANCELED;
+}
+
+void bide_readable_init(bide_readable *readable, bide_async *async)
+{
+    readiness_init(readable, async, BIDE_READ);
+}
+
+void bide_writable_init(bide_writable *writable, bide_async *async)
+{
+    readiness_init(writable, async, BIDE_WRITE);
+}
+
+static int wait_ready(bide_async *async, bide_direction direction, bide_instant deadline)
+{
+    if (!async) return BIDE_EINVAL;
+    bide_readiness readiness;
+    readiness_init(&readiness, async, direction);
+    int error = bide_await_on(async->reactor, &readiness.future, deadline);
+    return error ? error : readiness.result;
+}
+
+int bide_wait_readable(bide_async *async, bide_instant deadline)
+{
+    return wait_ready(async, BIDE_READ, deadline);
+}
+
+int bide_wait_writable(bide_async *async, bide_instant deadline)
+{
+    return wait_ready(async, BIDE_WRITE, deadline);
+}
+
+/* --- The stored waker --- */
+
+int bide_async_forget(bide_async *async, bide_direction direction)
+{
+    if (!async || (direction != BIDE_READ && direction != BIDE_WRITE)) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (bide_source_generation(async) & 1) return BIDE_EFREED;
+    bide_source_leave(async, &async->stored[direction]);
+    return 0;
+}
+
+/* Takes the stored waiter out if it has another waker, and calls that. */
+static void replace_stored(bide_async *async, bide_waiter *stored, bide_waker waker)
+{
+    struct bide_wake wake;
+    bool fire = false;
+    bide_os_mutex *lock = bide_wait_lock(async);
+    if ((bide_waiter_state(stored) & BIDE_WAITER_LINKED) && !bide_waker_same(stored->waker_, waker)) {
+        if (stored->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(async->reactor);
+        stored->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
+        bide_waiter_take(stored, &wake);
+        fire = true;
+    }
+    bide_wait_unlock(lock);
+    if (fire) bide_wake_run(&wake);
+}
+
+static int poll_stored(bide_async *async, bide_direction direction, bide_waker waker)
+{
+    if (!async || !waker.wake) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    uint32_t generation = bide_source_generation(async);
+    bide_waiter *stored = &async->stored[direction];
+    bide_context cx;
+    bide_context_init(&cx, waker);
+    replace_stored(async, stored, waker);
+    for (;;) {
+        uint32_t word = bide_source_readiness(async, direction);
+        if (word & BIDE_SOURCE_READY) {
+            int answer = confirm(async, generation, direction, word);
+            if (answer < 0) return answer;
+            if (answer > 0) {
+                bide_source_leave(async, stored);
+                return BIDE_READY;
+            }
+        }
+        int answer = bide_source_wait(async, generation, direction, stored, &cx);
+        if (answer < 0) return answer;
+        if (answer == 0) return BIDE_PENDING;
+    }
+}
+
+int bide_async_poll_readable(bide_async *async, bide_waker waker)
+{
+    return poll_stored(async, BIDE_READ, waker);
+}
+
+int bide_async_poll_writable(bide_async *async, bide_waker waker)
+{
+    return poll_stored(async, BIDE_WRITE, waker);
+}

@@ -1,0 +1,179 @@
+/* Awaiting on a thread, and the direct calls of the future layer: each is its future plus an await.
+ *
+ *   POLLING --pending--> parked (driver.c) --notified--> POLLING
+ *      |ready               \--deadline--> last try --pending--> CANCELLING --answered--> done
+ *
+ * The deadline is the parker's own limit, not a timer in the heap: arming it costs nothing, and a call that need not
+ * wait never reads the clock.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "reactor/await.h"
+
+#include "reactor/reactor.h"
+
+#include <bide/event.h>
+#include <bide/set.h>
+
+/* Lets the others have a turn, and waits for a wake. */
+static int wait_for_wake(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline)
+{
+    int result = 0;
+    if (bide_parker_consume(parker))
+        bide_driver_yield(reactor, parker);
+    else
+        result = bide_driver_park(reactor, parker, deadline);
+    parker->cx.budget_ = BIDE_BUDGET;
+    return result;
+}
+
+/* Cancels, and waits until the storage is free. Returns the answer of cancel, or an error. */
+static int cancel_and_wait(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future)
+{
+    for (;;) {
+        int answer = bide_future_cancel(future, &parker->cx);
+        if (answer != BIDE_PENDING) return answer;
+        int error = wait_for_wake(reactor, parker, BIDE_NEVER);
+        if (error) return error;
+    }
+}
+
+/* The deadline has come: one more try, then the end. */
+static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future, bide_instant deadline)
+{
+    parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+    int answer = bide_future_poll(future, &parker->cx);
+    if (answer == BIDE_PENDING) answer = cancel_and_wait(reactor, parker, future);
+    if (answer < 0) return answer;
+    if (answer == BIDE_COMPLETED) return 0;
+    return deadline.ns == BIDE_NOW.ns ? BIDE_EAGAIN : BIDE_ETIMEDOUT;
+}
+
+static int await_with(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
+                      bide_instant deadline)
+{
+    /* A call that may not wait tries the system call even where the memory says that it is of no use. */
+    if (deadline.ns == BIDE_NOW.ns) parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+    for (;;) {
+        int answer = bide_future_poll(future, &parker->cx);
+        if (answer == BIDE_READY) return 0;
+        if (answer < 0) return answer;
+        int error = deadline.ns == BIDE_NOW.ns ? BIDE_ETIMEDOUT : wait_for_wake(reactor, parker, deadline);
+        if (error == BIDE_ETIMEDOUT) return give_up(reactor, parker, future, deadline);
+        if (error) {
+            /* The poller failed. The caller gets its storage back, and the reason. */
+            answer = bide_future_cancel(future, &parker->cx);
+            return answer == BIDE_COMPLETED ? 0 : error;
+        }
+    }
+}
+
+int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instant deadline)
+{
+    struct bide_thread *thread = bide_thread_self();
+    if (!future) return BIDE_EINVAL;
+    if (thread->in_waker) return BIDE_EDEADLK;
+    if (!reactor) reactor = bide_reactor_of(thread);
+    struct bide_parker *parker = bide_parker_acquire(thread);
+    if (!parker) return BIDE_ENOMEM;
+    parker->cx.reactor_ = reactor;
+    int result = await_with(reactor, parker, future, deadline);
+    bide_parker_release(thread, parker);
+    return result;
+}
+
+int bide_await(bide_future *future, bide_instant deadline)
+{
+    return bide_await_on(NULL, future, deadline);
+}
+
+int bide_block_on(bide_future *future)
+{
+    return bide_await_on(NULL, future, BIDE_NEVER);
+}
+
+int bide_cancel(bide_future *future)
+{
+    struct bide_thread *thread = bide_thread_self();
+    if (!future) return BIDE_EINVAL;
+    if (thread->in_waker) return BIDE_EDEADLK;
+    struct bide_reactor *reactor = bide_reactor_of(thread);
+    struct bide_parker *parker = bide_parker_acquire(thread);
+    if (!parker) return BIDE_ENOMEM;
+    parker->cx.reactor_ = reactor;
+    int answer = cancel_and_wait(reactor, parker, future);
+    bide_parker_release(thread, parker);
+    return answer;
+}
+
+int bide_race_report(bide_future *const *futures, size_t count, bool *completed)
+{
+    bide_racing racing;
+    bide_racing_init(&racing, futures, count, completed);
+    int error = bide_block_on(&racing.future);
+    return error ? error : racing.result;
+}
+
+int bide_race(bide_future *const *futures, size_t count)
+{
+    return bide_race_report(futures, count, NULL);
+}
+
+int bide_join(bide_future *const *futures, size_t count, bide_instant deadline)
+{
+    bide_joining joining;
+    bide_joining_init(&joining, futures, count);
+    int error = bide_await(&joining.future, deadline);
+    return error ? error : joining.result;
+}
+
+int bide_event_wait(bide_event *event, bide_instant deadline)
+{
+    bide_event_waiting waiting;
+    bide_event_waiting_init(&waiting, event);
+    int error = bide_await(&waiting.future, deadline);
+    return error ? error : waiting.result;
+}
+
+int bide_set_next(bide_set *set, bide_instant deadline, bide_set_member **ready)
+{
+    if (!set || !ready) return BIDE_EINVAL;
+    *ready = NULL;
+    int error = bide_await(&set->future, deadline);
+    if (error == BIDE_EAGAIN) {
+        /* Not to wait does not mean not to look: what has come since the last turn counts. */
+        int turned = bide_driver_run_once(bide_reactor_current(), BIDE_NOW);
+        if (turned > 0) error = bide_await(&set->future, deadline);
+    }
+    if (error == 0 || set->result) *ready = set->result;
+    if (error == 0 && !set->result) return BIDE_END;
+    return error;
+}
+
+/* Sleeping is waiting for nothing, with a deadline. */
+static int nothing_poll(bide_future *self, bide_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return BIDE_PENDING;
+}
+
+static int nothing_cancel(bide_future *self, bide_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return BIDE_READY;
+}
+
+int bide_sleep_until(bide_instant instant)
+{
+    static const bide_future_ops nothing = {sizeof nothing, nothing_poll, nothing_cancel, 0};
+    bide_future future;
+    bide_future_init(&future, &nothing);
+    int error = bide_await(&future, instant);
+    return error == BIDE_ETIMEDOUT || error == BIDE_EAGAIN ? 0 : error;
+}
+
+int bide_sleep(bide_duration duration)
+{
+    return bide_sleep_until(bide_after(duration));
+}

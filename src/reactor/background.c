@@ -1,0 +1,106 @@
+/* What waits in the background, and the helper thread "async-io" that serves it when nobody else does.
+ *
+ * INVARIANTS
+ * 1. `background` counts the linked waiters of the reactor's sources, timers, and (on the global reactor) sets, that no
+ *    thread in block_on on this reactor stands for.
+ * 2. It is raised before the waiter is linked, and lowered by whoever unlinks or fires it.
+ * 3. On the global reactor it is only raised while the helper thread runs. The thread is not started before that, and
+ *    ends only in bide_shutdown.
+ * 4. An arming that found `background` at zero calls the standby; one that did not can rely on the one that did.
+ *    seq_cst on both sides: "raise, then look at the role" against "release the role, then look at the count".
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/service.h"
+#include "reactor/reactor.h"
+
+static _Atomic bool threads_forbidden;
+
+void bide_set_threads(bool allowed)
+{
+    atomic_store(&threads_forbidden, !allowed);
+}
+
+static void helper_main(void *arg)
+{
+    struct bide_reactor *reactor = arg;
+    bide_os_thread_precise_timers();
+    bide_driver_help(reactor, reactor->helper);
+}
+
+/* Starts the helper thread if there is none. Lock held. */
+static int start_helper(struct bide_reactor *reactor)
+{
+    if (reactor->helper) return 0;
+    if (atomic_load(&threads_forbidden)) return BIDE_ENOTSUP;
+    struct bide_parker *parker = bide_parker_new();
+    if (!parker) return BIDE_ENOMEM;
+    /* The new thread reads these under the lock that we hold, or through its own creation. */
+    reactor->helper = parker;
+    reactor->helper_stops = false;
+    int error = bide_os_thread_start(&reactor->helper_thread, "async-io", helper_main, reactor);
+    if (error) {
+        reactor->helper = NULL;
+        bide_parker_delete(parker);
+    }
+    return error;
+}
+
+int bide_background_arm(struct bide_reactor *reactor)
+{
+    /* Fast way: others are counted, so the helper runs (3) and the standby has been called (4). */
+    uint32_t seen = atomic_load(&reactor->background);
+    while (seen > 0)
+        if (atomic_compare_exchange_weak(&reactor->background, &seen, seen + 1)) return 0;
+
+    if (reactor->global) {
+        bide_os_mutex_lock(&reactor->lock);
+        int error = start_helper(reactor);
+        if (!error) atomic_fetch_add(&reactor->background, 1);
+        bide_os_mutex_unlock(&reactor->lock);
+        if (error) return error;
+    } else {
+        atomic_fetch_add(&reactor->background, 1);
+    }
+    bide_driver_call_standby(reactor);
+    return 0;
+}
+
+void bide_background_disarm(struct bide_reactor *reactor)
+{
+    atomic_fetch_sub(&reactor->background, 1);
+}
+
+void bide_background_stop(struct bide_reactor *reactor)
+{
+    bide_os_mutex_lock(&reactor->lock);
+    struct bide_parker *parker = reactor->helper;
+    if (!parker) {
+        bide_os_mutex_unlock(&reactor->lock);
+        return;
+    }
+    reactor->helper_stops = true;
+    bool blocked = reactor->holder == parker && reactor->blocked;
+    bool asleep = bide_parker_nudge(parker);
+    bide_os_thread thread = reactor->helper_thread;
+    bide_os_mutex_unlock(&reactor->lock);
+    if (blocked) bide_driver_interrupt(reactor);
+    if (asleep) bide_parker_rouse(parker);
+    bide_os_thread_join(thread);
+
+    bide_os_mutex_lock(&reactor->lock);
+    reactor->helper = NULL;
+    bide_os_mutex_unlock(&reactor->lock);
+    bide_parker_delete(parker);
+}
+
+int bide_service_arm(void)
+{
+    struct bide_reactor *reactor = bide_reactor_global();
+    int error = bide_reactor_open(reactor);
+    return error ? error : bide_background_arm(reactor);
+}
+
+void bide_service_disarm(void)
+{
+    bide_background_disarm(bide_reactor_global());
+}

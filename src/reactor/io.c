@@ -1,0 +1,263 @@
+/* Operations: read, write, vectored, peek, and the caller's own. Each is a future; the direct call is that future plus an await.
+ *
+ *            memory set, or last try                 would block
+ *   POLLED --------------------------> system call --------------> memory cleared --> linked (pending)
+ *      \ memory clear                     \ done: ready
+ *       +-------> linked (pending)
+ *
+ * Why a memory that is clear may be trusted: operations clear it only when the kernel said EAGAIN, or after a short count on
+ * TCP, where the kernel says the same by it (epoll(7), question 9), and no event came since. After a hang-up, an
+ * error, or urgent data a short count proves nothing: a read stops at the urgent mark.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "reactor/io.h"
+
+#include "os/io.h"
+#include "reactor/await.h"
+#include "reactor/source.h"
+
+enum { KIND_READ, KIND_WRITE, KIND_READV, KIND_WRITEV, KIND_PEEK, KIND_OWN };
+
+static int finish(bide_io *io, bide_ssize result)
+{
+    bide_source_leave(io->async_, &io->waiter_);
+    io->result = result;
+    return BIDE_READY;
+}
+
+/* An operation of the caller's. While it runs, this thread may not free the handle. */
+static bide_ssize run_own(bide_io *io)
+{
+    struct bide_thread *thread = bide_thread_self();
+    struct bide_running_operation running = {io->async_, thread->operation};
+    thread->operation = &running;
+    bide_ssize result = io->operation_(io->address_, io->async_->fd);
+    thread->operation = running.outer;
+    return result;
+}
+
+static bide_ssize attempt(bide_io *io)
+{
+    bide_fd fd = io->async_->fd;
+    uint32_t kind = io->async_->flags;
+    switch (io->kind_) {
+    case KIND_READ: return bide_os_read(fd, io->address_, io->length_);
+    case KIND_WRITE: return bide_os_write(fd, kind, io->address_, io->length_);
+    case KIND_READV: return bide_os_readv(fd, io->address_, io->length_);
+    case KIND_WRITEV: return bide_os_writev(fd, kind, io->address_, io->length_);
+    case KIND_PEEK: return bide_os_peek(fd, io->address_, io->length_);
+    default: return run_own(io);
+    }
+}
+
+/* Whether a count says that there is no more. */
+static bool is_short(const bide_io *io, bide_ssize count, uint32_t seen)
+{
+    if (!(io->async_->flags & BIDE_OS_TCP) || (seen & BIDE_SOURCE_ODD) || count <= 0) return false;
+    size_t wanted = 0;
+    switch (io->kind_) {
+    case KIND_READ:
+    case KIND_WRITE: wanted = io->length_; break;
+    case KIND_READV:
+    case KIND_WRITEV:
+        for (size_t i = 0; i < io->length_; i++)
+            wanted += ((const bide_buffer *)io->address_)[i].length;
+        break;
+    default: return false;
+    }
+    return (size_t)count < wanted;
+}
+
+static int io_poll(bide_future *self, bide_context *cx)
+{
+    bide_io *io = (bide_io *)self;
+    bide_async *async = io->async_;
+    if (!async) {
+        io->result = BIDE_EINVAL;
+        return BIDE_READY;
+    }
+    bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
+    for (;;) {
+        /* Both, before the call: an operation of the caller's may want the other one. */
+        uint32_t seen[2] = {bide_source_readiness(async, BIDE_READ), bide_source_readiness(async, BIDE_WRITE)};
+        if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try) {
+            if (!bide_context_spend(cx)) return BIDE_PENDING;
+            int error = bide_source_pin(async, io->generation_);
+            if (error) return finish(io, error);
+            bide_ssize result = attempt(io);
+            if (result == BIDE_WANT_READ || result == BIDE_WANT_WRITE) {
+                uint8_t wanted = result == BIDE_WANT_READ ? BIDE_READ : BIDE_WRITE;
+                if (wanted != io->direction_) bide_source_leave(async, &io->waiter_);
+                io->direction_ = wanted;
+                result = BIDE_EAGAIN;
+            }
+            if (result == BIDE_EAGAIN || is_short(io, result, seen[io->direction_]))
+                bide_source_drained(async, (bide_direction)io->direction_, seen[io->direction_]);
+            bide_source_unpin(async);
+            if (result != BIDE_EAGAIN) return finish(io, result);
+            if (last_try) return BIDE_PENDING;
+        }
+        int answer = bide_source_wait(async, io->generation_, (bide_direction)io->direction_, &io->waiter_, cx);
+        if (answer == 0) return BIDE_PENDING;
+        if (answer < 0) return finish(io, answer);
+    }
+}
+
+static int io_cancel(bide_future *self, bide_context *cx)
+{
+    (void)cx;
+    bide_io *io = (bide_io *)self;
+    if (io->async_) (void)finish(io, BIDE_ECANCELED);
+    return BIDE_READY;
+}
+
+static const bide_future_ops io_ops = {sizeof io_ops, io_poll, io_cancel, 0};
+
+static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction)
+{
+    bide_future_init(&io->future, &io_ops);
+    bide_waiter_init(&io->waiter_);
+    io->async_ = async;
+    io->generation_ = bide_source_generation(async);
+    io->kind_ = kind;
+    io->direction_ = (uint8_t)direction;
+    io->result = BIDE_ECANCELED;
+}
+
+static void init_bytes(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction, const void *address,
+                       size_t length)
+{
+    init(io, async, kind, direction);
+    io->address_ = (void *)(uintptr_t)address;
+    io->length_ = length;
+}
+
+void bide_io_read(bide_io *io, bide_async *async, void *buffer, size_t length)
+{
+    init_bytes(io, async, KIND_READ, BIDE_READ, buffer, length);
+}
+
+void bide_io_write(bide_io *io, bide_async *async, const void *buffer, size_t length)
+{
+    init_bytes(io, async, KIND_WRITE, BIDE_WRITE, buffer, length);
+}
+
+void bide_io_readv(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
+{
+    init_bytes(io, async, KIND_READV, BIDE_READ, buffers, count);
+}
+
+void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
+{
+    init_bytes(io, async, KIND_WRITEV, BIDE_WRITE, buffers, count);
+}
+
+void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
+{
+    init_bytes(io, async, KIND_PEEK, BIDE_READ, buffer, length);
+}
+
+static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation, void *arg)
+{
+    init(io, operation ? async : NULL, KIND_OWN, direction);
+    io->operation_ = operation;
+    io->address_ = arg;
+}
+
+void bide_io_read_with(bide_io *io, bide_async *async, bide_operation operation, void *arg)
+{
+    init_own(io, async, BIDE_READ, operation, arg);
+}
+
+void bide_io_write_with(bide_io *io, bide_async *async, bide_operation operation, void *arg)
+{
+    init_own(io, async, BIDE_WRITE, operation, arg);
+}
+
+/* --- Direct calls --- */
+
+bide_ssize bide_io_await(bide_io *io, bide_instant deadline)
+{
+    if (!io->async_) return BIDE_EINVAL;
+    int error = bide_await_on(io->async_->reactor, &io->future, deadline);
+    return error ? error : io->result;
+}
+
+bide_ssize bide_read(bide_async *async, void *buffer, size_t length, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_read(&io, async, buffer, length);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_write(bide_async *async, const void *buffer, size_t length, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_write(&io, async, buffer, length);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_readv(bide_async *async, const bide_buffer *buffers, size_t count, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_readv(&io, async, buffers, count);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_writev(bide_async *async, const bide_buffer *buffers, size_t count, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_writev(&io, async, buffers, count);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_peek(bide_async *async, void *buffer, size_t length, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_peek(&io, async, buffer, length);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_read_with(bide_async *async, bide_operation operation, void *arg, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_read_with(&io, async, operation, arg);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg, bide_instant deadline)
+{
+    bide_io io;
+    bide_io_write_with(&io, async, operation, arg);
+    return bide_io_await(&io, deadline);
+}
+
+int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline, size_t *done)
+{
+    size_t count = 0;
+    int error = 0;
+    while (count < length && !error) {
+        bide_ssize result = bide_read(async, (char *)buffer + count, length - count, deadline);
+        if (result > 0)
+            count += (size_t)result;
+        else
+            error = result == 0 ? BIDE_EEOF : (int)result;
+    }
+    if (done) *done = count;
+    return error;
+}
+
+int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline, size_t *done)
+{
+    size_t count = 0;
+    int error = 0;
+    while (count < length && !error) {
+        bide_ssize result = bide_write(async, (const char *)buffer + count, length - count, deadline);
+        if (result >= 0)
+            count += (size_t)result;
+        else
+            error = (int)result;
+    }
+    if (done) *done = count;
+    return error;
+}

@@ -1,0 +1,200 @@
+/* Reactors: the global one, those made by hand, their opening and closing. Driving is in driver.c.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "reactor/reactor.h"
+
+#include <stdlib.h>
+
+/* Zeroed storage is a closed reactor whose lock works; opened on first use. */
+static struct bide_reactor global_reactor = {
+    .global = true,
+    .parked = {&global_reactor.parked, &global_reactor.parked},
+};
+
+/* Reactors made by hand and freed again; guarded by pool_lock. Never given back to the allocator (reactor.h). */
+static bide_os_mutex pool_lock;
+static struct bide_reactor *pool;
+
+bide_reactor *bide_reactor_global(void)
+{
+    return &global_reactor;
+}
+
+struct bide_reactor *bide_reactor_of(const struct bide_thread *thread)
+{
+    return thread->reactor ? thread->reactor : &global_reactor;
+}
+
+bide_reactor *bide_reactor_current(void)
+{
+    return bide_reactor_of(bide_thread_self());
+}
+
+static int open_with(struct bide_reactor *reactor, const char *backend)
+{
+    /* acquire: pairs with the release below, so that the fast way sees the fields */
+    if (atomic_load_explicit(&reactor->notifier.poller, memory_order_acquire)) return 0;
+    int error = 0;
+    bide_os_mutex_lock(&reactor->lock);
+    if (!reactor->poller) {
+        bide_poller *poller;
+        error = bide_poller_new(&poller, backend);
+        if (!error) {
+            reactor->edge = bide_poller_supports(poller, BIDE_POLL_EDGE);
+            reactor->poller = poller;
+            atomic_store(&reactor->notifier.poller, poller);
+        }
+    }
+    bide_os_mutex_unlock(&reactor->lock);
+    return error;
+}
+
+int bide_reactor_open(struct bide_reactor *reactor)
+{
+    if (!reactor->global && !atomic_load(&reactor->notifier.poller)) return BIDE_ECANCELED;
+    return open_with(reactor, NULL);
+}
+
+/* Cancels everything and closes the poller. Nobody drives it or waits on it. */
+static void close_reactor(struct bide_reactor *reactor)
+{
+    /* From here on what is armed finds another epoch, and is cancelled. */
+    atomic_fetch_add(&reactor->epoch_of_life, 1);
+    bide_source_cancel_all(reactor);
+    bide_timer_cancel_all(reactor);
+    bide_poller *poller = bide_notifier_withdraw(&reactor->notifier);
+    bide_os_mutex_lock(&reactor->lock);
+    reactor->poller = NULL;
+    reactor->external = false;
+    reactor->blocked = false;
+    bide_heap_clear(&reactor->heap);
+    bide_os_mutex_unlock(&reactor->lock);
+    bide_poller_free(poller);
+}
+
+int bide_reactor_new(bide_reactor **out, const char *backend)
+{
+    if (!out) return BIDE_EINVAL;
+    *out = NULL;
+    bide_os_mutex_lock(&pool_lock);
+    struct bide_reactor *reactor = pool;
+    if (reactor) pool = reactor->next_free;
+    bide_os_mutex_unlock(&pool_lock);
+    if (!reactor) {
+        reactor = calloc(1, sizeof *reactor);
+        if (!reactor) return BIDE_ENOMEM;
+        bide_ring_init(&reactor->parked);
+    }
+    int error = open_with(reactor, backend);
+    if (error) {
+        bide_os_mutex_lock(&pool_lock);
+        reactor->next_free = pool;
+        pool = reactor;
+        bide_os_mutex_unlock(&pool_lock);
+        return error;
+    }
+    *out = reactor;
+    return 0;
+}
+
+static bool in_use(struct bide_reactor *reactor)
+{
+    bide_os_mutex_lock(&reactor->lock);
+    bool driven = reactor->holder && reactor->holder != reactor->helper;
+    bool parked = !bide_ring_empty(&reactor->parked);
+    bool used = driven || parked || reactor->entered > 0;
+    bide_os_mutex_unlock(&reactor->lock);
+    return used;
+}
+
+int bide_reactor_free(bide_reactor *reactor)
+{
+    if (!reactor || reactor->global) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (in_use(reactor)) return BIDE_EBUSY;
+    close_reactor(reactor);
+    bide_os_mutex_lock(&pool_lock);
+    reactor->next_free = pool;
+    pool = reactor;
+    bide_os_mutex_unlock(&pool_lock);
+    return 0;
+}
+
+int bide_shutdown(void)
+{
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (in_use(&global_reactor)) return BIDE_EBUSY;
+    bide_background_stop(&global_reactor);
+    close_reactor(&global_reactor);
+    return 0;
+}
+
+static void entered(struct bide_reactor *reactor, int change)
+{
+    if (!reactor || reactor->global) return;
+    bide_os_mutex_lock(&reactor->lock);
+    reactor->entered += change;
+    bide_os_mutex_unlock(&reactor->lock);
+}
+
+bide_reactor *bide_reactor_enter(bide_reactor *reactor)
+{
+    struct bide_thread *thread = bide_thread_self();
+    bide_reactor *previous = bide_reactor_of(thread);
+    entered(thread->reactor, -1);
+    entered(reactor, 1);
+    thread->reactor = reactor;
+    return previous;
+}
+
+void bide_reactor_leave(bide_reactor *previous)
+{
+    (void)bide_reactor_enter(previous);
+}
+
+const char *bide_reactor_backend(bide_reactor *reactor)
+{
+    if (!reactor || bide_reactor_open(reactor) != 0) return NULL;
+    return bide_poller_backend(reactor->poller);
+}
+
+int bide_reactor_run_once(bide_reactor *reactor, bide_instant deadline)
+{
+    return reactor ? bide_driver_run_once(reactor, deadline) : BIDE_EINVAL;
+}
+
+bide_instant bide_reactor_next_deadline(bide_reactor *reactor)
+{
+    if (!reactor || bide_reactor_open(reactor) != 0) return BIDE_NEVER;
+    bide_os_mutex_lock(&reactor->lock);
+    bide_instant first = bide_heap_first(&reactor->heap);
+    reactor->external = true;
+    if (!reactor->holder) {
+        reactor->blocked = true;
+        reactor->wait_deadline = first;
+    }
+    bide_os_mutex_unlock(&reactor->lock);
+    if (!bide_is_never(first) && !bide_before(bide_now(), first)) return BIDE_NOW;
+    return first;
+}
+
+int bide_reactor_fd(bide_reactor *reactor, bide_fd *out)
+{
+    if (!reactor || !out) return BIDE_EINVAL;
+    int error = bide_reactor_open(reactor);
+    return error ? error : bide_poller_fd(reactor->poller, out);
+}
+
+int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *stats)
+{
+    if (!reactor || !stats) return BIDE_EINVAL;
+    stats->turns = atomic_load_explicit(&reactor->turns, memory_order_relaxed);
+    stats->events = atomic_load_explicit(&reactor->events_seen, memory_order_relaxed);
+    stats->timers = atomic_load_explicit(&reactor->timers_fired, memory_order_relaxed);
+    stats->notifies = atomic_load_explicit(&reactor->notifies, memory_order_relaxed);
+    stats->hand_overs = atomic_load_explicit(&reactor->hand_overs, memory_order_relaxed);
+    stats->background = atomic_load_explicit(&reactor->background, memory_order_relaxed);
+    bide_os_mutex_lock(&reactor->lock);
+    stats->timers_pending = bide_heap_count(&reactor->heap);
+    bide_os_mutex_unlock(&reactor->lock);
+    return 0;
+}

@@ -1,0 +1,380 @@
+/* Sources: see source.h for the states and invariants.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "reactor/source.h"
+
+#include "os/io.h"
+
+#include <stdlib.h>
+
+/* Bits of the pins word; the count of running system calls is above them. */
+enum { CLOSING = 1u, CANCELED = 2u, PIN = 4u };
+
+/* --- The table: chunks that double, so that an index finds its source without a lock and none ever moves --- */
+
+#define FIRST_CHUNK 64u
+#define CHUNKS 24
+
+static _Atomic(bide_async *) chunks[CHUNKS];
+
+/* Guards the rest. The free list is first in, first out: a freed handle is reused as late as possible. */
+static bide_os_mutex table_lock;
+static uint32_t table_size;
+static uint32_t free_head = UINT32_MAX;
+static uint32_t free_tail = UINT32_MAX;
+/* Reuse begins with this many free: a handle that is used after its end is then caught as long as possible. */
+#define QUARANTINE 32
+static uint32_t free_count;
+
+/* Chunk k holds FIRST_CHUNK << k sources, and begins at FIRST_CHUNK * (2^k - 1). */
+static bide_async *at(uint32_t index)
+{
+    uint32_t scaled = index / FIRST_CHUNK + 1;
+    uint32_t chunk = 0;
+    while (scaled >> (chunk + 1))
+        chunk++;
+    /* acquire: pairs with the release that published the chunk */
+    bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
+    return base ? base + (index - FIRST_CHUNK * ((1u << chunk) - 1)) : NULL;
+}
+
+/* Makes room for one more. Lock held. */
+static bide_async *grow(void)
+{
+    uint32_t chunk = 0;
+    while (table_size >= FIRST_CHUNK * ((2u << chunk) - 1))
+        chunk++;
+    if (chunk >= CHUNKS) return NULL;
+    bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_relaxed);
+    if (!base) {
+        base = calloc((size_t)FIRST_CHUNK << chunk, sizeof *base);
+        if (!base) return NULL;
+        atomic_store_explicit(&chunks[chunk], base, memory_order_release);
+    }
+    bide_async *source = base + (table_size - FIRST_CHUNK * ((1u << chunk) - 1));
+    source->index = table_size++;
+    /* As if freed: odd, and closed to system calls. */
+    atomic_store_explicit(&source->generation, 1, memory_order_relaxed);
+    atomic_store_explicit(&source->pins, CLOSING, memory_order_relaxed);
+    return source;
+}
+
+static bide_async *allocate(void)
+{
+    bide_os_mutex_lock(&table_lock);
+    bide_async *source = NULL;
+    if (free_count < QUARANTINE) source = grow();
+    if (!source && free_count > 0) {
+        source = at(free_head);
+        free_head = source->next_free;
+        free_count--;
+    }
+    bide_os_mutex_unlock(&table_lock);
+    return source;
+}
+
+static void deallocate(bide_async *source)
+{
+    bide_os_mutex_lock(&table_lock);
+    source->next_free = UINT32_MAX;
+    if (free_count == 0)
+        free_head = source->index;
+    else
+        at(free_tail)->next_free = source->index;
+    free_tail = source->index;
+    free_count++;
+    bide_os_mutex_unlock(&table_lock);
+}
+
+/* --- Registration --- */
+
+static uint64_t key_of(const bide_async *source, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | source->index;
+}
+
+/* The reactor's poller, kept from being closed until unborrow; NULL if it is closed. */
+static bide_poller *borrow_poller(struct bide_reactor *reactor)
+{
+    atomic_fetch_add(&reactor->notifier.pins, 1);
+    return atomic_load(&reactor->notifier.poller);
+}
+
+static void unborrow_poller(struct bide_reactor *reactor)
+{
+    atomic_fetch_sub(&reactor->notifier.pins, 1);
+}
+
+static int register_source(bide_async *source, uint32_t generation)
+{
+    struct bide_reactor *reactor = source->reactor;
+    bide_poller *poller = borrow_poller(reactor);
+    int error = BIDE_ECANCELED;
+    if (poller && reactor->edge)
+        error = bide_poller_add(poller, source->fd, key_of(source, generation),
+                                BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_PRI | BIDE_POLL_RDHUP, BIDE_POLL_EDGE);
+    else if (poller)
+        error = bide_poller_add(poller, source->fd, key_of(source, generation), 0, BIDE_POLL_ONESHOT);
+    unborrow_poller(reactor);
+    return error;
+}
+
+/* Without edges: arms the one-shot registration for the directions that have waiters. Wait lock held. */
+static int rearm(bide_async *source)
+{
+    unsigned wanted = 0;
+    if (!bide_ring_empty(&source->queue[BIDE_READ])) wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
+    if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
+    if ((source->armed & wanted) == wanted) return 0;
+    bide_poller *poller = borrow_poller(source->reactor);
+    uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed);
+    int error = BIDE_ECANCELED;
+    if (poller)
+        error = bide_poller_modify(poller, source->fd, key_of(source, generation), wanted, BIDE_POLL_ONESHOT);
+    unborrow_poller(source->reactor);
+    if (!error) source->armed = wanted;
+    return error;
+}
+
+int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
+{
+    struct bide_reactor *reactor = bide_reactor_of(bide_thread_self());
+    int error = bide_reactor_open(reactor);
+    if (error) return error;
+    bide_async *source = allocate();
+    if (!source) return BIDE_ENOMEM;
+
+    uint32_t word = ready ? BIDE_SOURCE_READY : 0;
+    bide_os_mutex *lock = bide_wait_lock(source);
+    source->fd = fd;
+    source->flags = flags;
+    source->reactor = reactor;
+    source->armed = 0;
+    source->pause_until = 0;
+    for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
+        atomic_store_explicit(&source->ready[direction], word, memory_order_relaxed);
+        bide_ring_init(&source->queue[direction]);
+        bide_waiter_init(&source->stored[direction]);
+    }
+    uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed) + 1;
+    atomic_store_explicit(&source->generation, generation, memory_order_release);
+    /* Not a store: a stale future may be just between its pin and its look at the generation. */
+    atomic_fetch_and(&source->pins, ~(uint32_t)(CLOSING | CANCELED));
+    bide_wait_unlock(lock);
+
+    error = register_source(source, generation);
+    if (error) {
+        atomic_fetch_or(&source->pins, CLOSING);
+        atomic_fetch_add(&source->generation, 1);
+        deallocate(source);
+        return error;
+    }
+    *out = source;
+    return 0;
+}
+
+/* --- System calls and the end --- */
+
+int bide_source_pin(bide_async *source, uint32_t generation)
+{
+    if (generation & 1) return BIDE_EFREED;
+    /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in bide_source_end */
+    uint32_t before = atomic_fetch_add(&source->pins, PIN);
+    if (!(before & (CLOSING | CANCELED)) &&
+        atomic_load_explicit(&source->generation, memory_order_relaxed) == generation)
+        return 0;
+    bide_source_unpin(source);
+    return BIDE_ECANCELED;
+}
+
+void bide_source_unpin(bide_async *source)
+{
+    uint32_t before = atomic_fetch_sub(&source->pins, PIN);
+    if ((before & CLOSING) && before < 2 * PIN) bide_os_futex_wake_all(&source->pins);
+}
+
+static void wait_for_pins(bide_async *source)
+{
+    for (;;) {
+        uint32_t pins = atomic_load(&source->pins);
+        if (pins < PIN) return;
+        bide_os_futex_wait(&source->pins, pins, BIDE_NEVER);
+    }
+}
+
+/* Moves all waiters of a direction into the batch, and counts those in the background down. Wait lock held. */
+static void collect(bide_async *source, bide_direction direction, bide_link *batch)
+{
+    bide_link *queue = &source->queue[direction];
+    for (bide_link *link = queue->next_; link != queue; link = link->next_) {
+        bide_waiter *waiter = (bide_waiter *)link;
+        if (!(waiter->flags_ & BIDE_WAITER_BACKGROUND)) continue;
+        waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
+        bide_background_disarm(source->reactor);
+    }
+    bide_ring_splice(queue, batch);
+}
+
+int bide_source_end(bide_async *source, bide_fd *fd)
+{
+    struct bide_thread *thread = bide_thread_self();
+    if (thread->in_waker) return BIDE_EDEADLK;
+    for (struct bide_running_operation *running = thread->operation; running; running = running->outer)
+        if (running->source == source) return BIDE_EDEADLK;
+
+    bide_link batch;
+    bide_ring_init(&batch);
+    bide_os_mutex *lock = bide_wait_lock(source);
+    if (atomic_load(&source->pins) & CLOSING) {
+        bide_wait_unlock(lock);
+        return BIDE_EFREED;
+    }
+    atomic_fetch_or(&source->pins, CLOSING);
+    atomic_fetch_add(&source->generation, 1);
+    collect(source, BIDE_READ, &batch);
+    collect(source, BIDE_WRITE, &batch);
+    struct bide_reactor *reactor = source->reactor;
+    *fd = source->fd;
+    bide_batch_wake(lock, source, &batch);
+
+    bide_waiter_quiesce(&source->stored[BIDE_READ]);
+    bide_waiter_quiesce(&source->stored[BIDE_WRITE]);
+    wait_for_pins(source);
+    bide_poller *poller = borrow_poller(reactor);
+    if (poller) (void)bide_poller_delete(poller, *fd);
+    unborrow_poller(reactor);
+    source->fd = BIDE_INVALID_FD;
+    deallocate(source);
+    return 0;
+}
+
+void bide_source_cancel_all(struct bide_reactor *reactor)
+{
+    bide_os_mutex_lock(&table_lock);
+    uint32_t size = table_size;
+    bide_os_mutex_unlock(&table_lock);
+    for (uint32_t index = 0; index < size; index++) {
+        bide_async *source = at(index);
+        bide_link batch;
+        bide_ring_init(&batch);
+        bide_os_mutex *lock = bide_wait_lock(source);
+        if (source->reactor == reactor && !(atomic_load(&source->pins) & CLOSING)) {
+            atomic_fetch_or(&source->pins, CANCELED);
+            collect(source, BIDE_READ, &batch);
+            collect(source, BIDE_WRITE, &batch);
+        }
+        bide_batch_wake(lock, source, &batch);
+    }
+}
+
+/* --- Readiness --- */
+
+void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen)
+{
+    if (!(seen & BIDE_SOURCE_READY)) return;
+    /* Fails if an event came since: then there is something again. relaxed: only the word itself matters, and who links looks at it
+     * under the lock under which an event takes waiters out. */
+    (void)atomic_compare_exchange_strong_explicit(&source->ready[direction], &seen, seen & ~(uint32_t)BIDE_SOURCE_READY,
+                                                  memory_order_relaxed, memory_order_relaxed);
+}
+
+static void set_ready(bide_async *source, bide_direction direction, uint32_t flags)
+{
+    _Atomic uint32_t *word = &source->ready[direction];
+    uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
+    /* The count wraps around in its 24 bits by itself: it is at the top. */
+    while (!atomic_compare_exchange_weak_explicit(word, &seen, (seen + BIDE_SOURCE_EVENT) | BIDE_SOURCE_READY | flags,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+}
+
+void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event)
+{
+    bide_async *source = at((uint32_t)event->key);
+    uint32_t generation = (uint32_t)(event->key >> 32);
+    unsigned ready = event->ready;
+    uint32_t flags = (ready & BIDE_POLL_HUP ? BIDE_SOURCE_HUP : 0u) | (ready & BIDE_POLL_RDHUP ? BIDE_SOURCE_RDHUP : 0u) |
+                     (ready & BIDE_POLL_ERR ? BIDE_SOURCE_ERR : 0u) | (ready & BIDE_POLL_PRI ? BIDE_SOURCE_PRI : 0u);
+    bide_link batch;
+    bide_ring_init(&batch);
+    bide_os_mutex *lock = bide_wait_lock(source);
+    if (atomic_load_explicit(&source->generation, memory_order_relaxed) == generation) {
+        source->armed = 0;
+        /* A hang-up and an error end both directions. */
+        if (ready & ~(unsigned)BIDE_POLL_WRITE) {
+            set_ready(source, BIDE_READ, flags);
+            collect(source, BIDE_READ, &batch);
+        }
+        if (ready & (BIDE_POLL_WRITE | BIDE_POLL_HUP | BIDE_POLL_ERR)) {
+            set_ready(source, BIDE_WRITE, flags);
+            collect(source, BIDE_WRITE, &batch);
+        }
+        if (!reactor->edge && rearm(source) != 0) {
+            /* Whoever still waits would not be woken any more: they are woken now, and get the error when they link. */
+            collect(source, BIDE_READ, &batch);
+            collect(source, BIDE_WRITE, &batch);
+        }
+    }
+    bide_batch_wake(lock, source, &batch);
+}
+
+/* Takes a LINKED waiter out. Wait lock held. */
+static void unlink_waiter(bide_async *source, bide_waiter *waiter)
+{
+    bide_waiter_unlink(waiter);
+    if (!(waiter->flags_ & BIDE_WAITER_BACKGROUND)) return;
+    waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
+    bide_background_disarm(source->reactor);
+}
+
+int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
+                     const bide_context *cx)
+{
+    if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) bide_waiter_quiesce(waiter);
+    struct bide_reactor *reactor = source->reactor;
+    bool background = bide_background_needed(reactor, cx);
+    bool counted = false;
+    int result = 0;
+    for (;;) {
+        bide_os_mutex *lock = bide_wait_lock(source);
+        bool gone = (atomic_load_explicit(&source->pins, memory_order_relaxed) & (CLOSING | CANCELED)) ||
+                    atomic_load_explicit(&source->generation, memory_order_relaxed) != generation;
+        bool linked = (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) != 0;
+        bool count_first = false;
+        if (gone) {
+            if (linked) unlink_waiter(source, waiter);
+            result = BIDE_ECANCELED;
+        } else if (bide_source_readiness(source, direction) & BIDE_SOURCE_READY) {
+            result = 1;
+        } else if (linked && bide_waker_same(waiter->waker_, cx->waker_) &&
+                   ((waiter->flags_ & BIDE_WAITER_BACKGROUND) != 0) == background) {
+            /* It waits already, for the same waker. */
+        } else if (background && !counted) {
+            count_first = true;
+        } else {
+            if (linked) unlink_waiter(source, waiter);
+            uint32_t flags = (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0u) |
+                             (background ? BIDE_WAITER_BACKGROUND : 0u);
+            bide_waiter_link(&source->queue[direction], waiter, cx->waker_, flags);
+            counted = false;
+            if (!reactor->edge) result = rearm(source);
+            if (result) unlink_waiter(source, waiter);
+        }
+        bide_wait_unlock(lock);
+        if (!count_first) break;
+        /* Starting the helper takes other locks. */
+        result = bide_background_arm(reactor);
+        if (result) return result;
+        counted = true;
+    }
+    if (counted) bide_background_disarm(reactor);
+    return result;
+}
+
+void bide_source_leave(bide_async *source, bide_waiter *waiter)
+{
+    if (bide_waiter_state(waiter) == 0) return;
+    bide_os_mutex *lock = bide_wait_lock(source);
+    if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) unlink_waiter(source, waiter);
+    bide_wait_unlock(lock);
+    bide_waiter_quiesce(waiter);
+}

@@ -1,0 +1,106 @@
+/* A source: what is behind a bide_async. A descriptor, registered once for both directions, whose readiness is
+ * remembered.
+ *
+ *   FREE --alloc--> LIVE --free, into_fd--> CLOSING --no system call left--> FREE
+ *                     \--its reactor closes--> CANCELED --free, into_fd--> CLOSING
+ *
+ * INVARIANTS
+ * 1. Sources are type-stable: in chunks that are never freed. `generation` is even while LIVE or CANCELED and odd otherwise,
+ *    and grows with each change; who holds a source without owning it (a future, an event) holds its generation too.
+ * 2. A system call on the descriptor runs only between pin and unpin, and pin fails once CLOSING. The
+ *    descriptor is deregistered and closed after the last unpin.
+ * 3. The readiness word of a direction is written by events (set READY and the flags, count the event) and by operations that
+ *    found it drained (clear READY, only if the word is what they saw before their call). So a
+ *    memory is never cleared over a newer event.
+ * 4. The queues are guarded by the wait lock of the source. A waiter links only if READY is clear under that lock; an event sets READY
+ *    before it takes the waiters out under it. So none sleeps through an event.
+ * 5. A waiter that counts as background (BIDE_WAITER_BACKGROUND) is counted down by whoever takes it out, and the flag cleared.
+ * 6. Where the poller has no edge-triggered mode the registration is one-shot, and `armed` holds what it is
+ *    armed for: at least the directions that have waiters.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#ifndef BIDE_REACTOR_SOURCE_H
+#define BIDE_REACTOR_SOURCE_H
+
+#include "future/waiter.h"
+#include "reactor/reactor.h"
+
+#include <bide/async.h>
+
+/* A readiness word: flags in the low byte, above them the number of events so far, modulo 2^24. */
+enum {
+    BIDE_SOURCE_READY = 1u, /* worth a try */
+    BIDE_SOURCE_HUP = 2u,   /* this and the following stay once seen: a short count then no longer means drained */
+    BIDE_SOURCE_RDHUP = 4u,
+    BIDE_SOURCE_ERR = 8u,
+    BIDE_SOURCE_PRI = 16u,
+    BIDE_SOURCE_ODD = BIDE_SOURCE_HUP | BIDE_SOURCE_RDHUP | BIDE_SOURCE_ERR | BIDE_SOURCE_PRI,
+    BIDE_SOURCE_EVENT = 256u /* one event */
+};
+
+/* Flags of a source, beside those of os/io.h (kind). */
+enum { BIDE_SOURCE_OWNED = 256u, BIDE_SOURCE_WAS_BLOCKING = 512u };
+
+struct bide_async {
+    _Atomic uint32_t pins; /* CLOSING, CANCELED, and above them the system calls that are running */
+    _Atomic uint32_t generation;
+    _Atomic uint32_t ready[2];
+    bide_fd fd;
+    uint32_t flags; /* fixed while LIVE */
+    struct bide_reactor *reactor;
+    bide_link queue[2];
+    bide_waiter stored[2]; /* for bide_async_poll_readable and _writable */
+    int64_t pause_until;   /* a listener that ran out of descriptors: until then, or until one was closed; wait lock */
+    uint32_t pause_closings;
+    uint32_t index;
+    uint32_t next_free;
+    uint32_t armed; /* wait lock */
+};
+
+_Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
+
+/* Registers a descriptor with the current reactor. `ready`: whether it may be ready at once. */
+int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready);
+
+/* Ends it (bide_async_free, bide_async_into_fd): the descriptor, deregistered, goes to *fd. */
+int bide_source_end(bide_async *source, bide_fd *fd);
+
+/* Keeps the descriptor from being closed. 0, BIDE_ECANCELED or BIDE_EFREED. */
+int bide_source_pin(bide_async *source, uint32_t generation);
+void bide_source_unpin(bide_async *source);
+
+/* The generation to hold, for a future that is being made. */
+static inline uint32_t bide_source_generation(const bide_async *source)
+{
+    return source ? atomic_load_explicit(&((bide_async *)(uintptr_t)source)->generation, memory_order_acquire) : 1;
+}
+
+static inline uint32_t bide_source_readiness(bide_async *source, bide_direction direction)
+{
+    /* acquire: pairs with the event's release, for completeness; what the kernel has is not ours to order */
+    return atomic_load_explicit(&source->ready[direction], memory_order_acquire);
+}
+
+/* The direction was found drained by a call that began after `seen` was read. */
+void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen);
+
+/* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. */
+int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
+                     const bide_context *cx);
+
+/* Takes the waiter out, and waits until no wake of it is running. */
+void bide_source_leave(bide_async *source, bide_waiter *waiter);
+
+/* --- descriptors.c: who waits for a descriptor to be closed --- */
+
+/* How many Bide has closed; to be read before the call that failed for want of one. */
+uint32_t bide_descriptors_closings(void);
+
+/* One was closed. */
+void bide_descriptors_closed(void);
+
+/* Links the waiter until the next closing, unless there was one since `closings` was read. Returns whether it waits. */
+bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t closings);
+void bide_descriptors_leave(bide_waiter *waiter);
+
+#endif

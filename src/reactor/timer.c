@@ -1,0 +1,344 @@
+/* bide_timer: a future whose waiter is found through the reactor's heap.
+ *
+ *            poll, not due                    popped when due
+ *   IDLE ------------------> ARMED (id, LINKED) --------------> IDLE, its waker called
+ *    ^  \ poll, due: fires     |  setters: moved in the heap
+ *    +---------cancel----------+
+ *
+ * INVARIANTS
+ * 1. id_, deadline_, period_, the waiter's link and the settings in its flags are guarded by the reactor's lock.
+ * 2. id_ is not 0 if and only if the waiter is LINKED; a timer that is never is in the heap too, at BIDE_NEVER, so
+ *    that setters need no memory and a shutdown finds it.
+ * 3. Whether it has fired is decided by poll, by the clock: a wake-up is only a hint, and a setter that comes between the
+ *    two is not overlooked.
+ * 4. One initialised before its reactor was closed (epoch_) is cancelled.
+ *
+ * The waiter is in no ring: while LINKED its link is a ring by itself, for the sake of bide_waiter_take.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/future.h"
+#include "reactor/reactor.h"
+
+_Static_assert(sizeof(bide_timer) <= 96, "a timer takes 96 bytes at most");
+
+/* Settings, above the waiter's own flags. */
+enum {
+    MISSED_SHIFT = 8,
+    MISSED_MASK = 3u << MISSED_SHIFT,
+    SLACK_SHIFT = 10, /* log2 of the granularity in nanoseconds; 0: none */
+    SLACK_MASK = 63u << SLACK_SHIFT,
+    ERROR_SHIFT = 16, /* the error with which it became ready, positive */
+    ERROR_LIMIT = 0xffff
+};
+
+static void set_error(bide_timer *timer, int error)
+{
+    /* A number of the system above 65,535 does not exist on a system with errno; none is lost. */
+    uint32_t code = error <= -ERROR_LIMIT ? (uint32_t)-BIDE_EIO : (uint32_t)-error;
+    timer->waiter_.flags_ = (timer->waiter_.flags_ & (ERROR_LIMIT)) | code << ERROR_SHIFT;
+    if (error) timer->result = BIDE_NOW;
+}
+
+/* Where it stands in the heap: the deadline, rounded up within the slack. */
+static bide_instant key(const bide_timer *timer)
+{
+    unsigned shift = (timer->waiter_.flags_ & SLACK_MASK) >> SLACK_SHIFT;
+    int64_t deadline = timer->deadline_.ns;
+    if (shift == 0 || deadline < 0) return timer->deadline_;
+    int64_t rest = (INT64_C(1) << shift) - 1;
+    if (deadline > INT64_MAX - 1 - rest) return timer->deadline_;
+    return bide_instant_from_ns((deadline + rest) & ~rest);
+}
+
+/* The next deadline after a firing at `now`. */
+static void advance(bide_timer *timer, bide_instant now)
+{
+    if (timer->period_ <= 0) {
+        timer->deadline_ = BIDE_NEVER;
+        return;
+    }
+    bide_instant scheduled = timer->deadline_;
+    switch ((bide_missed)((timer->waiter_.flags_ & MISSED_MASK) >> MISSED_SHIFT)) {
+    case BIDE_MISSED_DELAY: timer->deadline_ = bide_instant_add(now, timer->period_); return;
+    case BIDE_MISSED_SKIP: {
+        bide_duration late = bide_instant_since(now, scheduled);
+        bide_duration behind = late / timer->period_ * timer->period_;
+        timer->deadline_ = bide_instant_add(bide_instant_add(scheduled, behind), timer->period_);
+        return;
+    }
+    case BIDE_MISSED_BURST:
+    default: timer->deadline_ = bide_instant_add(scheduled, timer->period_); return;
+    }
+}
+
+/* Takes it out of the heap without a wake. Lock held. */
+static void disarm(bide_timer *timer)
+{
+    if (timer->id_ == 0) return;
+    bide_heap_remove(&timer->reactor_->heap, timer->id_);
+    timer->id_ = 0;
+    if (timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(timer->reactor_);
+    bide_waiter_unlink(&timer->waiter_);
+}
+
+/* Enters it into the heap for the context. Lock held. */
+static int arm(bide_timer *timer, const bide_context *cx, bool background, bool *interrupt)
+{
+    struct bide_reactor *reactor = timer->reactor_;
+    bide_waiter *waiter = &timer->waiter_;
+    bool earliest;
+    int error = bide_heap_add(&reactor->heap, key(timer), timer, &timer->id_, &earliest);
+    if (error) {
+        timer->id_ = 0;
+        return error;
+    }
+    uint32_t flags = (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0u) |
+                     (background ? BIDE_WAITER_BACKGROUND : 0u);
+    bide_ring_init(&waiter->link_);
+    waiter->waker_ = cx->waker_;
+    waiter->flags_ = (waiter->flags_ & ~(uint32_t)BIDE_WAITER_FLAGS) | flags;
+    atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&waiter->state_), BIDE_WAITER_LINKED, memory_order_relaxed);
+    *interrupt = earliest && bide_driver_sleeps_past(reactor, key(timer));
+    return 0;
+}
+
+static int ready_with(bide_timer *timer, int error)
+{
+    bide_waiter_quiesce(&timer->waiter_);
+    set_error(timer, error);
+    return BIDE_READY;
+}
+
+static int timer_poll(bide_future *self, bide_context *cx)
+{
+    bide_timer *timer = (bide_timer *)self;
+    struct bide_reactor *reactor = timer->reactor_;
+    if (!bide_context_spend(cx)) return BIDE_PENDING;
+
+    bide_waiter_quiesce(&timer->waiter_);
+    int error = bide_reactor_open(reactor);
+    if (error) return ready_with(timer, error);
+    /* A timer that is armed for this very context keeps its place; any other change arms it anew. */
+    bool background = bide_background_needed(reactor, cx);
+    bool counted = false;
+    for (;;) {
+        bide_instant now = bide_now();
+        bool interrupt = false;
+        int answer = BIDE_PENDING;
+        bide_os_mutex_lock(&reactor->lock);
+        bool stale = timer->epoch_ != atomic_load_explicit(&reactor->epoch_of_life, memory_order_relaxed);
+        if (stale || !bide_before(now, timer->deadline_)) {
+            disarm(timer);
+            if (!stale) {
+                timer->result = timer->deadline_;
+                advance(timer, now);
+            }
+            error = stale ? BIDE_ECANCELED : 0;
+            answer = BIDE_READY;
+        } else if (timer->id_ && bide_waker_same(timer->waiter_.waker_, cx->waker_) &&
+                   ((timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) != 0) == background) {
+            /* Nothing has changed. */
+        } else if (background && !counted) {
+            answer = BIDE_COMPLETED; /* count first, without the lock */
+        } else {
+            disarm(timer);
+            error = arm(timer, cx, background, &interrupt);
+            if (error) answer = BIDE_READY;
+            if (!error) counted = false;
+        }
+        bide_os_mutex_unlock(&reactor->lock);
+        if (interrupt) bide_driver_interrupt(reactor);
+        if (answer == BIDE_COMPLETED) {
+            error = bide_background_arm(reactor);
+            if (error) return ready_with(timer, error);
+            counted = true;
+            continue;
+        }
+        if (counted) bide_background_disarm(reactor);
+        return answer == BIDE_READY ? ready_with(timer, error) : BIDE_PENDING;
+    }
+}
+
+static int timer_cancel(bide_future *self, bide_context *cx)
+{
+    (void)cx;
+    bide_timer *timer = (bide_timer *)self;
+    bide_os_mutex_lock(&timer->reactor_->lock);
+    disarm(timer);
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_waiter_quiesce(&timer->waiter_);
+    return BIDE_READY;
+}
+
+static const bide_future_ops timer_ops = {sizeof timer_ops, timer_poll, timer_cancel, BIDE_FUTURE_STREAM};
+
+/* Takes a popped timer's wake and runs it. Lock held, and released around the wake. */
+static void fire(struct bide_reactor *reactor, bide_timer *timer)
+{
+    struct bide_wake wake;
+    timer->id_ = 0;
+    if (timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(reactor);
+    bide_waiter_take(&timer->waiter_, &wake);
+    bide_os_mutex_unlock(&reactor->lock);
+    bide_wake_run(&wake);
+    bide_os_mutex_lock(&reactor->lock);
+}
+
+int bide_timer_dispatch(struct bide_reactor *reactor)
+{
+    if (bide_heap_count(&reactor->heap) == 0) return 0;
+    bide_instant now = bide_now();
+    int fired = 0;
+    while (fired < BIDE_TURN_TIMERS) {
+        bide_timer *timer = bide_heap_pop(&reactor->heap, now);
+        if (!timer) break;
+        fire(reactor, timer);
+        fired++;
+    }
+    if (fired) atomic_fetch_add_explicit(&reactor->timers_fired, (uint64_t)fired, memory_order_relaxed);
+    return fired;
+}
+
+void bide_timer_cancel_all(struct bide_reactor *reactor)
+{
+    bide_os_mutex_lock(&reactor->lock);
+    for (;;) {
+        bide_timer *timer = bide_heap_pop(&reactor->heap, BIDE_NEVER);
+        if (!timer) break;
+        fire(reactor, timer);
+    }
+    bide_os_mutex_unlock(&reactor->lock);
+}
+
+static void init(bide_timer *timer, bide_instant deadline, bide_duration period)
+{
+    bide_future_init(&timer->future, &timer_ops);
+    bide_waiter_init(&timer->waiter_);
+    timer->id_ = 0;
+    timer->reactor_ = bide_reactor_of(bide_thread_self());
+    timer->epoch_ = atomic_load_explicit(&timer->reactor_->epoch_of_life, memory_order_relaxed);
+    timer->deadline_ = deadline;
+    timer->period_ = period;
+    timer->result = BIDE_NOW;
+}
+
+/* A period that is no duration never ticks. */
+static bide_instant first_tick(bide_instant start, bide_duration period)
+{
+    return period > 0 ? start : BIDE_NEVER;
+}
+
+void bide_timer_never(bide_timer *timer)
+{
+    if (timer) init(timer, BIDE_NEVER, 0);
+}
+
+void bide_timer_after(bide_timer *timer, bide_duration duration)
+{
+    if (timer) init(timer, bide_after(duration), 0);
+}
+
+void bide_timer_at(bide_timer *timer, bide_instant instant)
+{
+    if (timer) init(timer, instant, 0);
+}
+
+void bide_timer_interval(bide_timer *timer, bide_duration period)
+{
+    if (timer) init(timer, first_tick(bide_after(period), period), period);
+}
+
+void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide_duration period)
+{
+    if (timer) init(timer, first_tick(start, period), period);
+}
+
+static int set(bide_timer *timer, bide_instant deadline, bide_duration period)
+{
+    if (!timer) return BIDE_EINVAL;
+    struct bide_reactor *reactor = timer->reactor_;
+    bool interrupt = false;
+    bide_os_mutex_lock(&reactor->lock);
+    timer->deadline_ = deadline;
+    timer->period_ = period;
+    if (timer->id_) {
+        bool earliest;
+        bide_heap_move(&reactor->heap, timer->id_, key(timer), &earliest);
+        interrupt = earliest && bide_driver_sleeps_past(reactor, key(timer));
+    }
+    bide_os_mutex_unlock(&reactor->lock);
+    if (interrupt) bide_driver_interrupt(reactor);
+    return 0;
+}
+
+int bide_timer_set_never(bide_timer *timer)
+{
+    return set(timer, BIDE_NEVER, 0);
+}
+
+int bide_timer_set_after(bide_timer *timer, bide_duration duration)
+{
+    return set(timer, bide_after(duration), 0);
+}
+
+int bide_timer_set_at(bide_timer *timer, bide_instant instant)
+{
+    return set(timer, instant, 0);
+}
+
+int bide_timer_set_interval(bide_timer *timer, bide_duration period)
+{
+    return set(timer, first_tick(bide_after(period), period), period);
+}
+
+int bide_timer_set_interval_at(bide_timer *timer, bide_instant start, bide_duration period)
+{
+    return set(timer, first_tick(start, period), period);
+}
+
+static void change_settings(bide_timer *timer, uint32_t mask, uint32_t value)
+{
+    bide_os_mutex_lock(&timer->reactor_->lock);
+    timer->waiter_.flags_ = (timer->waiter_.flags_ & ~mask) | value;
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+}
+
+void bide_timer_set_missed(bide_timer *timer, bide_missed policy)
+{
+    if (timer) change_settings(timer, MISSED_MASK, ((uint32_t)policy << MISSED_SHIFT) & MISSED_MASK);
+}
+
+void bide_timer_set_slack(bide_timer *timer, bide_duration slack)
+{
+    if (!timer) return;
+    uint32_t shift = 0;
+    while (shift < 62 && slack >= INT64_C(2) << shift)
+        shift++;
+    change_settings(timer, SLACK_MASK, shift << SLACK_SHIFT);
+}
+
+bide_instant bide_timer_deadline(bide_timer *timer)
+{
+    if (!timer) return BIDE_NEVER;
+    bide_os_mutex_lock(&timer->reactor_->lock);
+    bide_instant deadline = timer->deadline_;
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+    return deadline;
+}
+
+bool bide_timer_will_fire(bide_timer *timer)
+{
+    return !bide_is_never(bide_timer_deadline(timer));
+}
+
+int bide_timer_error(const bide_timer *timer)
+{
+    return timer ? -(int)(timer->waiter_.flags_ >> ERROR_SHIFT) : BIDE_EINVAL;
+}
+
+int bide_timer_wait(bide_timer *timer)
+{
+    if (!timer) return BIDE_EINVAL;
+    int error = bide_block_on(&timer->future);
+    return error ? error : bide_timer_error(timer);
+}
