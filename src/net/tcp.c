@@ -234,7 +234,7 @@ int bide_tcp_accept(bide_async *listener, bide_async **conn, bide_address *peer,
     *conn = NULL;
     bide_tcp_incoming incoming;
     bide_tcp_incoming_init(&incoming, listener);
-    int error = bide_await_on(listener->reactor, &incoming.future, deadline);
+    int error = bide_await_on(bide_source_reactor(listener), &incoming.future, deadline);
     if (!error) error = incoming.result;
     if (error) return error;
     *conn = incoming.conn;

@@ -74,7 +74,11 @@ int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
 
 bide_fd bide_async_fd(const bide_async *async)
 {
-    return async && !(bide_source_generation(async) & 1) ? async->fd : BIDE_INVALID_FD;
+    bide_async *source = (bide_async *)(uintptr_t)async;
+    if (!source || bide_source_pin(source, bide_source_generation(source)) != 0) return BIDE_INVALID_FD;
+    bide_fd fd = source->fd;
+    bide_source_unpin(source);
+    return fd;
 }
 
 int bide_async_shutdown(bide_async *async, bide_direction direction)
@@ -176,7 +180,7 @@ static int wait_ready(bide_async *async, bide_direction direction, bide_instant 
     if (!async) return BIDE_EINVAL;
     bide_readiness readiness;
     readiness_init(&readiness, async, direction);
-    int error = bide_await_on(async->reactor, &readiness.future, deadline);
+    int error = bide_await_on(bide_source_reactor(async), &readiness.future, deadline);
     return error ? error : readiness.result;
 }
 
@@ -208,7 +212,7 @@ static void replace_stored(bide_async *async, bide_waiter *stored, bide_waker wa
     bool fire = false;
     bide_os_mutex *lock = bide_wait_lock(async);
     if ((bide_waiter_state(stored) & BIDE_WAITER_LINKED) && !bide_waker_same(stored->waker_, waker)) {
-        if (stored->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(async->reactor);
+        if (stored->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(bide_source_reactor(async));
         stored->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
         bide_waiter_take(stored, &wake);
         fire = true;

@@ -49,13 +49,16 @@ int bide_background_arm(struct bide_reactor *reactor)
 {
     /* Fast way: others are counted, so the helper runs (3) and the standby has been called (4). */
     uint32_t seen = atomic_load(&reactor->background);
-    while (seen > 0)
+    while (seen > 0 && (!reactor->global || atomic_load(&reactor->helped)))
         if (atomic_compare_exchange_weak(&reactor->background, &seen, seen + 1)) return 0;
 
     if (reactor->global) {
         bide_os_mutex_lock(&reactor->lock);
         int error = start_helper(reactor);
-        if (!error) atomic_fetch_add(&reactor->background, 1);
+        if (!error) {
+            atomic_store(&reactor->helped, true);
+            atomic_fetch_add(&reactor->background, 1);
+        }
         bide_os_mutex_unlock(&reactor->lock);
         if (error) return error;
     } else {
@@ -78,6 +81,7 @@ void bide_background_stop(struct bide_reactor *reactor)
         bide_os_mutex_unlock(&reactor->lock);
         return;
     }
+    atomic_store(&reactor->helped, false);
     reactor->helper_stops = true;
     bool blocked = reactor->holder == parker && reactor->blocked;
     bool asleep = bide_parker_nudge(parker);

@@ -43,6 +43,8 @@ static void settle(struct bide_reactor *reactor, struct nudges *nudges)
     if (!reactor->standby) {
         reactor->standby = bide_ring_empty(&reactor->parked) ? reactor->helper
                                                              : (struct bide_parker *)reactor->parked.next_;
+        if (reactor->standby == reactor->holder) reactor->standby = NULL;
+        if (!reactor->standby) return;
         /* It sleeps without limit so far, as an ordinary parked thread does. */
         reactor->standby_timed = false;
     }

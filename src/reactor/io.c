@@ -179,7 +179,7 @@ void bide_io_write_with(bide_io *io, bide_async *async, bide_operation operation
 bide_ssize bide_io_await(bide_io *io, bide_instant deadline)
 {
     if (!io->async_) return BIDE_EINVAL;
-    int error = bide_await_on(io->async_->reactor, &io->future, deadline);
+    int error = bide_await_on(bide_source_reactor(io->async_), &io->future, deadline);
     return error ? error : io->result;
 }
 

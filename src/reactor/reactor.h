@@ -80,6 +80,7 @@ struct bide_reactor {
     struct bide_parker *helper; /* NULL: not running */
     bide_os_thread helper_thread;
     bool helper_stops;
+    _Atomic bool helped; /* it runs; for the fast way of an arming */
 
     _Atomic uint32_t background; /* waiters that nobody in block_on stands for */
 

@@ -106,7 +106,7 @@ static void unborrow_poller(struct bide_reactor *reactor)
 
 static int register_source(bide_async *source, uint32_t generation)
 {
-    struct bide_reactor *reactor = source->reactor;
+    struct bide_reactor *reactor = bide_source_reactor(source);
     bide_poller *poller = borrow_poller(reactor);
     int error = BIDE_ECANCELED;
     if (poller && reactor->edge)
@@ -125,12 +125,12 @@ static int rearm(bide_async *source)
     if (!bide_ring_empty(&source->queue[BIDE_READ])) wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
     if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
     if ((source->armed & wanted) == wanted) return 0;
-    bide_poller *poller = borrow_poller(source->reactor);
+    bide_poller *poller = borrow_poller(bide_source_reactor(source));
     uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed);
     int error = BIDE_ECANCELED;
     if (poller)
         error = bide_poller_modify(poller, source->fd, key_of(source, generation), wanted, BIDE_POLL_ONESHOT);
-    unborrow_poller(source->reactor);
+    unborrow_poller(bide_source_reactor(source));
     if (!error) source->armed = wanted;
     return error;
 }
@@ -147,7 +147,7 @@ int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
     bide_os_mutex *lock = bide_wait_lock(source);
     source->fd = fd;
     source->flags = flags;
-    source->reactor = reactor;
+    atomic_store_explicit(&source->reactor, reactor, memory_order_relaxed);
     source->armed = 0;
     source->pause_until = 0;
     for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
@@ -209,7 +209,7 @@ static void collect(bide_async *source, bide_direction direction, bide_link *bat
         bide_waiter *waiter = (bide_waiter *)link;
         if (!(waiter->flags_ & BIDE_WAITER_BACKGROUND)) continue;
         waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
-        bide_background_disarm(source->reactor);
+        bide_background_disarm(bide_source_reactor(source));
     }
     bide_ring_splice(queue, batch);
 }
@@ -232,7 +232,9 @@ int bide_source_end(bide_async *source, bide_fd *fd)
     atomic_fetch_add(&source->generation, 1);
     collect(source, BIDE_READ, &batch);
     collect(source, BIDE_WRITE, &batch);
-    struct bide_reactor *reactor = source->reactor;
+    /* The poller of a source that was cancelled with its reactor is gone, and the reactor perhaps in use again. */
+    bool registered = !(atomic_load(&source->pins) & CANCELED);
+    struct bide_reactor *reactor = bide_source_reactor(source);
     *fd = source->fd;
     bide_batch_wake(lock, source, &batch);
 
@@ -240,9 +242,8 @@ int bide_source_end(bide_async *source, bide_fd *fd)
     bide_waiter_quiesce(&source->stored[BIDE_WRITE]);
     wait_for_pins(source);
     bide_poller *poller = borrow_poller(reactor);
-    if (poller) (void)bide_poller_delete(poller, *fd);
+    if (poller && registered) (void)bide_poller_delete(poller, *fd);
     unborrow_poller(reactor);
-    source->fd = BIDE_INVALID_FD;
     deallocate(source);
     return 0;
 }
@@ -257,7 +258,7 @@ void bide_source_cancel_all(struct bide_reactor *reactor)
         bide_link batch;
         bide_ring_init(&batch);
         bide_os_mutex *lock = bide_wait_lock(source);
-        if (source->reactor == reactor && !(atomic_load(&source->pins) & CLOSING)) {
+        if (bide_source_reactor(source) == reactor && !(atomic_load(&source->pins) & CLOSING)) {
             atomic_fetch_or(&source->pins, CANCELED);
             collect(source, BIDE_READ, &batch);
             collect(source, BIDE_WRITE, &batch);
@@ -323,14 +324,14 @@ static void unlink_waiter(bide_async *source, bide_waiter *waiter)
     bide_waiter_unlink(waiter);
     if (!(waiter->flags_ & BIDE_WAITER_BACKGROUND)) return;
     waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
-    bide_background_disarm(source->reactor);
+    bide_background_disarm(bide_source_reactor(source));
 }
 
 int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
                      const bide_context *cx)
 {
     if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) bide_waiter_quiesce(waiter);
-    struct bide_reactor *reactor = source->reactor;
+    struct bide_reactor *reactor = bide_source_reactor(source);
     bool background = bide_background_needed(reactor, cx);
     bool counted = false;
     int result = 0;

@@ -47,7 +47,7 @@ struct bide_async {
     _Atomic uint32_t ready[2];
     bide_fd fd;
     uint32_t flags; /* fixed while LIVE */
-    struct bide_reactor *reactor;
+    _Atomic(struct bide_reactor *) reactor; /* fixed while LIVE; atomic for those who hold a stale handle */
     bide_link queue[2];
     bide_waiter stored[2]; /* for bide_async_poll_readable and _writable */
     int64_t pause_until;   /* a listener that ran out of descriptors: until then, or until one was closed; wait lock */
@@ -68,6 +68,12 @@ int bide_source_end(bide_async *source, bide_fd *fd);
 /* Keeps the descriptor from being closed. 0, BIDE_ECANCELED or BIDE_EFREED. */
 int bide_source_pin(bide_async *source, uint32_t generation);
 void bide_source_unpin(bide_async *source);
+
+/* The reactor it belongs to. */
+static inline struct bide_reactor *bide_source_reactor(bide_async *source)
+{
+    return atomic_load_explicit(&source->reactor, memory_order_relaxed);
+}
 
 /* The generation to hold, for a future that is being made. */
 static inline uint32_t bide_source_generation(const bide_async *source)
