@@ -1,0 +1,110 @@
+/**
+ * @file bide/address.h
+ * @brief Socket addresses as values: parsed, printed, compared, copied.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+#ifndef BIDE_ADDRESS_H
+#define BIDE_ADDRESS_H
+
+#include <bide/base.h>
+#include <bide/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** The families an address can be of. */
+typedef enum bide_family {
+    BIDE_FAMILY_NONE = 0,  /**< none: zeroed storage, or one that Bide does not know */
+    BIDE_FAMILY_IPV4 = 1,  /**< IPv4 and a port */
+    BIDE_FAMILY_IPV6 = 2,  /**< IPv6, a port, and perhaps a scope */
+    BIDE_FAMILY_UNIX = 3   /**< a path, an abstract name (Linux), or unnamed */
+} bide_family;
+
+/** Room for any address as text, with the final zero byte. */
+#define BIDE_ADDRESS_TEXT_MAX 128
+
+/** The bytes that any socket address of the system fits into (sizeof(struct sockaddr_storage), POSIX). */
+#define BIDE_ADDRESS_SIZE 128
+
+/** A socket address, by value; zeroed storage is none. The fields are private. */
+typedef struct bide_address {
+    union {
+        unsigned char bytes_[BIDE_ADDRESS_SIZE];
+        uint64_t align_;
+    } storage_;
+    uint32_t length_;
+} bide_address;
+
+/**
+ * @brief Parses a numeric address with a port: "127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:80", "[fe80::1%2]:80".
+ *
+ * Strict: four decimal parts, no space, no sign, no port name. No names are looked up.
+ *
+ * @return 0, BIDE_EADDRSYNTAX (malformed), BIDE_EPORTRANGE (a number above 65535), BIDE_ENODEV (no network interface of the
+ *   scope's name), BIDE_EINVAL (NULL). `*out` is unchanged after an error. Thread-safe; does not wait.
+ *
+ * @code
+ * bide_address addr;
+ * int err = bide_address_parse(&addr, "127.0.0.1:7777");
+ * @endcode
+ */
+BIDE_API int bide_address_parse(bide_address *out, const char *text);
+
+/** @brief An IPv4 address from its four bytes (in the order they are written in) and a port. */
+BIDE_API bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port);
+
+/** @brief An IPv6 address from its sixteen bytes, a port, and a scope (an interface's index; 0: none). */
+BIDE_API bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t scope);
+
+/** @brief 127.0.0.1 and a port; port 0 lets a listener take any free one. */
+BIDE_API bide_address bide_address_loopback(uint16_t port);
+
+/** @brief 0.0.0.0, all IPv4 interfaces, and a port. */
+BIDE_API bide_address bide_address_any(uint16_t port);
+
+/**
+ * @brief From the system's `struct sockaddr`.
+ *
+ * @param sockaddr its bytes; the family must be AF_INET, AF_INET6 or AF_UNIX.
+ * @param length its length, as the system gave it.
+ * @return 0, BIDE_EINVAL (NULL, or shorter or longer than its family allows), BIDE_EAFNOSUPPORT.
+ */
+BIDE_API int bide_address_from_system(bide_address *out, const void *sockaddr, size_t length);
+
+/**
+ * @brief The address as the system's `struct sockaddr`.
+ *
+ * @param[out] length its length; may be NULL.
+ * @return a pointer into `address`, aligned for any socket address; NULL for NULL and for none.
+ */
+BIDE_API const void *bide_address_sockaddr(const bide_address *address, size_t *length);
+
+/** @brief The family. BIDE_FAMILY_NONE for NULL. */
+BIDE_API bide_family bide_address_family(const bide_address *address);
+
+/** @brief The port, 0 to 65535; 0 for families without one. */
+BIDE_API uint16_t bide_address_port(const bide_address *address);
+
+/** @brief Changes the port. @return 0, or BIDE_EINVAL for NULL and families without one. */
+BIDE_API int bide_address_set_port(bide_address *address, uint16_t port);
+
+/** @brief Whether both are the same place: family, address, port, and scope. */
+BIDE_API bool bide_address_equal(const bide_address *a, const bide_address *b);
+
+/**
+ * @brief As text that bide_address_parse() reads, for IPv4 and IPv6; Unix paths as they are, abstract names after '@' (bytes
+ * that are not printable as '?'), "(unnamed)", "(none)".
+ *
+ * @param buffer room for `capacity` bytes; BIDE_ADDRESS_TEXT_MAX always suffices.
+ * @return the length without the final zero byte; BIDE_ENOSPC if it does not fit (the buffer then holds ""),
+ *   BIDE_EINVAL (NULL, or no capacity).
+ */
+BIDE_API int bide_address_format(const bide_address *address, char *buffer, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,293 @@
+/* Addresses: the system's sockaddr behind a value type. The storage always holds zeroes behind the address, so that equal
+ * addresses of one family compare as bytes.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <bide/address.h>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+_Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_storage), "any socket address fits");
+_Static_assert(BIDE_ADDRESS_TEXT_MAX > sizeof(((struct sockaddr_un *)0)->sun_path) + 1, "any path fits as text");
+_Static_assert(BIDE_ADDRESS_TEXT_MAX >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof "[%]:65535", "IPv6 fits as text");
+
+#define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
+
+static void store(bide_address *out, const void *bytes, size_t length)
+{
+    memset(out, 0, sizeof *out);
+    memcpy(out->storage_.bytes_, bytes, length);
+    out->length_ = (uint32_t)length;
+}
+
+/* The sockaddr of a family, by copy: the storage has no declared type that could be read in place. */
+static struct sockaddr_in as_ipv4(const bide_address *address)
+{
+    struct sockaddr_in result;
+    memcpy(&result, address->storage_.bytes_, sizeof result);
+    return result;
+}
+
+static struct sockaddr_in6 as_ipv6(const bide_address *address)
+{
+    struct sockaddr_in6 result;
+    memcpy(&result, address->storage_.bytes_, sizeof result);
+    return result;
+}
+
+bide_family bide_address_family(const bide_address *address)
+{
+    if (!address || address->length_ == 0) return BIDE_FAMILY_NONE;
+    struct sockaddr head;
+    memcpy(&head, address->storage_.bytes_, sizeof head);
+    switch (head.sa_family) {
+    case AF_INET: return BIDE_FAMILY_IPV4;
+    case AF_INET6: return BIDE_FAMILY_IPV6;
+    case AF_UNIX: return BIDE_FAMILY_UNIX;
+    default: return BIDE_FAMILY_NONE;
+    }
+}
+
+bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port)
+{
+    struct sockaddr_in in;
+    memset(&in, 0, sizeof in);
+    in.sin_family = AF_INET;
+    in.sin_port = htons(port);
+    memcpy(&in.sin_addr, bytes, 4);
+    bide_address address;
+    store(&address, &in, sizeof in);
+    return address;
+}
+
+bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t scope)
+{
+    struct sockaddr_in6 in;
+    memset(&in, 0, sizeof in);
+    in.sin6_family = AF_INET6;
+    in.sin6_port = htons(port);
+    in.sin6_scope_id = scope;
+    memcpy(&in.sin6_addr, bytes, 16);
+    bide_address address;
+    store(&address, &in, sizeof in);
+    return address;
+}
+
+bide_address bide_address_loopback(uint16_t port)
+{
+    static const uint8_t bytes[4] = {127, 0, 0, 1};
+    return bide_address_ipv4(bytes, port);
+}
+
+bide_address bide_address_any(uint16_t port)
+{
+    static const uint8_t bytes[4] = {0, 0, 0, 0};
+    return bide_address_ipv4(bytes, port);
+}
+
+int bide_address_from_system(bide_address *out, const void *sockaddr, size_t length)
+{
+    struct sockaddr head;
+    if (!out || !sockaddr || length < sizeof head.sa_family || length > BIDE_ADDRESS_SIZE) return BIDE_EINVAL;
+    memset(&head, 0, sizeof head);
+    memcpy(&head, sockaddr, length < sizeof head ? length : sizeof head);
+    switch (head.sa_family) {
+    case AF_INET:
+        if (length != sizeof(struct sockaddr_in)) return BIDE_EINVAL;
+        struct sockaddr_in in;
+        memcpy(&in, sockaddr, sizeof in);
+        /* Without the padding, which the system may leave as it was. */
+        *out = bide_address_ipv4((const uint8_t *)&in.sin_addr, ntohs(in.sin_port));
+        return 0;
+    case AF_INET6:
+        if (length != sizeof(struct sockaddr_in6)) return BIDE_EINVAL;
+        break;
+    case AF_UNIX:
+        if (length > sizeof(struct sockaddr_un)) return BIDE_EINVAL;
+        break;
+    default: return BIDE_EAFNOSUPPORT;
+    }
+    store(out, sockaddr, length);
+    return 0;
+}
+
+const void *bide_address_sockaddr(const bide_address *address, size_t *length)
+{
+    if (length) *length = address ? address->length_ : 0;
+    return address && address->length_ ? address->storage_.bytes_ : NULL;
+}
+
+uint16_t bide_address_port(const bide_address *address)
+{
+    switch (bide_address_family(address)) {
+    case BIDE_FAMILY_IPV4: return ntohs(as_ipv4(address).sin_port);
+    case BIDE_FAMILY_IPV6: return ntohs(as_ipv6(address).sin6_port);
+    default: return 0;
+    }
+}
+
+int bide_address_set_port(bide_address *address, uint16_t port)
+{
+    switch (bide_address_family(address)) {
+    case BIDE_FAMILY_IPV4: {
+        struct sockaddr_in in = as_ipv4(address);
+        in.sin_port = htons(port);
+        store(address, &in, sizeof in);
+        return 0;
+    }
+    case BIDE_FAMILY_IPV6: {
+        struct sockaddr_in6 in = as_ipv6(address);
+        in.sin6_port = htons(port);
+        store(address, &in, sizeof in);
+        return 0;
+    }
+    default: return BIDE_EINVAL;
+    }
+}
+
+bool bide_address_equal(const bide_address *a, const bide_address *b)
+{
+    bide_family family = bide_address_family(a);
+    if (family != bide_address_family(b)) return false;
+    if (family == BIDE_FAMILY_NONE) return true;
+    if (family == BIDE_FAMILY_IPV6) {
+        /* The flow label is no part of the place. */
+        struct sockaddr_in6 left = as_ipv6(a);
+        struct sockaddr_in6 right = as_ipv6(b);
+        return memcmp(&left.sin6_addr, &right.sin6_addr, sizeof left.sin6_addr) == 0 &&
+               left.sin6_port == right.sin6_port && left.sin6_scope_id == right.sin6_scope_id;
+    }
+    return a->length_ == b->length_ && memcmp(a->storage_.bytes_, b->storage_.bytes_, a->length_) == 0;
+}
+
+/* --- Parsing --- */
+
+/* A decimal number of digits only, the whole text. */
+static int parse_number(const char *text, uint32_t limit, int too_large, uint32_t *out)
+{
+    uint32_t value = 0;
+    bool large = false;
+    if (!*text) return BIDE_EADDRSYNTAX;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9') return BIDE_EADDRSYNTAX;
+        uint32_t digit = (uint32_t)(*text - '0');
+        if (value > (limit - digit) / 10)
+            large = true;
+        else
+            value = value * 10 + digit;
+    }
+    if (large) return too_large;
+    *out = value;
+    return 0;
+}
+
+static int parse_scope(const char *text, uint32_t *scope)
+{
+    if (*text >= '0' && *text <= '9') return parse_number(text, UINT32_MAX, BIDE_EADDRSYNTAX, scope);
+    if (!*text || strlen(text) >= IF_NAMESIZE) return BIDE_EADDRSYNTAX;
+    *scope = if_nametoindex(text);
+    return *scope ? 0 : BIDE_ENODEV;
+}
+
+static int parse_ipv6(bide_address *out, char *host, uint16_t port)
+{
+    uint32_t scope = 0;
+    char *percent = strchr(host, '%');
+    if (percent) {
+        *percent = '\0';
+        int error = parse_scope(percent + 1, &scope);
+        if (error) return error;
+    }
+    uint8_t bytes[16];
+    if (inet_pton(AF_INET6, host, bytes) != 1) return BIDE_EADDRSYNTAX;
+    *out = bide_address_ipv6(bytes, port, scope);
+    return 0;
+}
+
+int bide_address_parse(bide_address *out, const char *text)
+{
+    if (!out || !text) return BIDE_EINVAL;
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
+    bool bracketed = *text == '[';
+    const char *from = bracketed ? text + 1 : text;
+    const char *end = strchr(from, bracketed ? ']' : ':');
+    if (!end || (bracketed && end[1] != ':')) return BIDE_EADDRSYNTAX;
+    size_t length = (size_t)(end - from);
+    if (length >= sizeof host) return BIDE_EADDRSYNTAX;
+    memcpy(host, from, length);
+    host[length] = '\0';
+
+    uint32_t port = 0;
+    int port_error = parse_number(bracketed ? end + 2 : end + 1, UINT16_MAX, BIDE_EPORTRANGE, &port);
+    if (port_error == BIDE_EADDRSYNTAX) return port_error;
+    bide_address address;
+    if (bracketed) {
+        int error = parse_ipv6(&address, host, (uint16_t)port);
+        if (error) return error;
+    } else {
+        uint8_t bytes[4];
+        if (inet_pton(AF_INET, host, bytes) != 1) return BIDE_EADDRSYNTAX;
+        address = bide_address_ipv4(bytes, (uint16_t)port);
+    }
+    if (port_error) return port_error;
+    *out = address;
+    return 0;
+}
+
+/* --- Printing --- */
+
+static int print_unix(const bide_address *address, char *text, size_t capacity)
+{
+    size_t length = address->length_ - PATH_OFFSET;
+    const unsigned char *path = address->storage_.bytes_ + PATH_OFFSET;
+    if (address->length_ <= PATH_OFFSET) return snprintf(text, capacity, "(unnamed)");
+    size_t used = 0;
+    bool abstract = path[0] == '\0';
+    for (size_t i = 0; i < length && (abstract || path[i]) && used + 1 < capacity; i++) {
+        unsigned char byte = path[i];
+        if (abstract && i == 0) byte = '@';
+        text[used++] = byte < ' ' || byte == 0x7f ? '?' : (char)byte;
+    }
+    text[used] = '\0';
+    return (int)used;
+}
+
+static int print_ipv6(const bide_address *address, char *text, size_t capacity)
+{
+    struct sockaddr_in6 in = as_ipv6(address);
+    char host[INET6_ADDRSTRLEN];
+    char name[IF_NAMESIZE];
+    (void)inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
+    unsigned port = ntohs(in.sin6_port);
+    if (in.sin6_scope_id == 0) return snprintf(text, capacity, "[%s]:%u", host, port);
+    if (if_indextoname(in.sin6_scope_id, name)) return snprintf(text, capacity, "[%s%%%s]:%u", host, name, port);
+    return snprintf(text, capacity, "[%s%%%u]:%u", host, (unsigned)in.sin6_scope_id, port);
+}
+
+int bide_address_format(const bide_address *address, char *buffer, size_t capacity)
+{
+    if (!address || !buffer || capacity == 0) return BIDE_EINVAL;
+    char text[BIDE_ADDRESS_TEXT_MAX];
+    int length;
+    switch (bide_address_family(address)) {
+    case BIDE_FAMILY_IPV4: {
+        struct sockaddr_in in = as_ipv4(address);
+        char host[INET_ADDRSTRLEN];
+        (void)inet_ntop(AF_INET, &in.sin_addr, host, sizeof host);
+        length = snprintf(text, sizeof text, "%s:%u", host, (unsigned)ntohs(in.sin_port));
+        break;
+    }
+    case BIDE_FAMILY_IPV6: length = print_ipv6(address, text, sizeof text); break;
+    case BIDE_FAMILY_UNIX: length = print_unix(address, text, sizeof text); break;
+    default: length = snprintf(text, sizeof text, "(none)"); break;
+    }
+    buffer[0] = '\0';
+    if ((size_t)length >= capacity) return BIDE_ENOSPC;
+    memcpy(buffer, text, (size_t)length + 1);
+    return length;
+}
