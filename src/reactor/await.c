@@ -37,11 +37,14 @@ static int cancel_and_wait(struct bide_reactor *reactor, struct bide_parker *par
     }
 }
 
-/* The deadline has come: one more try, then the end. */
+/* The deadline has come: one more try, unless that was what the call did, then the end. */
 static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future, bide_instant deadline)
 {
-    parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
-    int answer = bide_future_poll(future, &parker->cx);
+    int answer = BIDE_PENDING;
+    if (deadline.ns != BIDE_NOW.ns) {
+        parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+        answer = bide_future_poll(future, &parker->cx);
+    }
     if (answer == BIDE_PENDING) answer = cancel_and_wait(reactor, parker, future);
     if (answer < 0) return answer;
     if (answer == BIDE_COMPLETED) return 0;
