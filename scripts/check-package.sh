@@ -85,10 +85,10 @@ is_linked() {
     [ "$linked" = "$2" ] || fail "$1: linked with the shared library: $linked, expected: $2"
 }
 
-for target in bide::static bide::shared; do
-    by_cmake -DBIDE_TARGET=$target
-    if [ $target = bide::shared ]; then is_linked "$work/consumer/consumer" yes; else is_linked "$work/consumer/consumer" no; fi
-done
+by_cmake -DBIDE_TARGET=bide::static
+is_linked "$work/consumer/consumer" no
+by_cmake -DBIDE_TARGET=bide::shared
+is_linked "$work/consumer/consumer" yes
 by_cmake -DBUILD_SHARED_LIBS=ON
 is_linked "$work/consumer/consumer" yes
 by_cmake -DBUILD_SHARED_LIBS=OFF
@@ -100,8 +100,8 @@ is_linked "$work/consumer/consumer" yes
 
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
-pkg-config --exact-version="$(sed -n 's/^  *set(PACKAGE_VERSION "\(.*\)").*/\1/p; s/^set(PACKAGE_VERSION "\(.*\)").*/\1/p' \
-    "$prefix/lib/cmake/bide/bideConfigVersion.cmake" | head -n 1)" bide || fail "bide.pc has another version than the CMake package"
+grep -q "set(PACKAGE_VERSION \"$(pkg-config --modversion bide)\")" "$prefix/lib/cmake/bide/bideConfigVersion.cmake" ||
+    fail "bide.pc has another version than the CMake package"
 # shellcheck disable=SC2046,SC2086
 quietly gcc $warnings tests/package/consumer.c -o "$work/by-pc" $(pkg-config --cflags --libs bide)
 is_linked "$work/by-pc" yes

@@ -23,7 +23,6 @@ has gcc || want gcc
 [ -e /usr/include/stdio.h ] || want libc6-dev
 has cmake || want cmake
 has ninja || want ninja-build
-has ctest || want cmake
 [ -e /usr/include/criterion/criterion.h ] || want libcriterion-dev
 
 if [ "${1-}" = all ]; then
