@@ -11,10 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Version of these headers. Compare with bide_version() to see what was linked. */
+/** Version of these headers. Compare with bide_version() to see what was linked. @{ */
 #define BIDE_VERSION_MAJOR 0
 #define BIDE_VERSION_MINOR 1
 #define BIDE_VERSION_PATCH 0
+/** @} */
 /** The version as one number, MAJOR * 10000 + MINOR * 100 + PATCH. */
 #define BIDE_VERSION_NUMBER (BIDE_VERSION_MAJOR * 10000 + BIDE_VERSION_MINOR * 100 + BIDE_VERSION_PATCH)
 

@@ -22,13 +22,14 @@ typedef int64_t bide_duration;
 /** The longest duration. */
 #define BIDE_DURATION_MAX INT64_MAX
 
-/** Durations from numbers; fractions are kept, as in `BIDE_SECONDS(0.5)`: multiplied before the cast. */
+/** Durations from numbers; fractions are kept, as in `BIDE_SECONDS(0.5)`: multiplied before the cast. @{ */
 #define BIDE_NANOSECONDS(n) ((bide_duration)(n))
 #define BIDE_MICROSECONDS(n) ((bide_duration)((n)*INT64_C(1000)))
 #define BIDE_MILLISECONDS(n) ((bide_duration)((n)*INT64_C(1000000)))
 #define BIDE_SECONDS(n) ((bide_duration)((n)*INT64_C(1000000000)))
 #define BIDE_MINUTES(n) BIDE_SECONDS((n)*INT64_C(60))
 #define BIDE_HOURS(n) BIDE_SECONDS((n)*INT64_C(3600))
+/** @} */
 
 /** A moment on the monotonic clock (CLOCK_MONOTONIC), in nanoseconds. Only differences have a meaning. */
 typedef struct bide_instant {
