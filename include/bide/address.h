@@ -16,10 +16,10 @@ extern "C" {
 
 /** The families an address can be of. */
 typedef enum bide_family {
-    BIDE_FAMILY_NONE = 0,  /**< none: zeroed storage, or one that Bide does not know */
-    BIDE_FAMILY_IPV4 = 1,  /**< IPv4 and a port */
-    BIDE_FAMILY_IPV6 = 2,  /**< IPv6, a port, and perhaps a scope */
-    BIDE_FAMILY_UNIX = 3   /**< a path, an abstract name (Linux), or unnamed */
+    BIDE_FAMILY_NONE = 0, /**< none: zeroed storage, or one that Bide does not know */
+    BIDE_FAMILY_IPV4 = 1, /**< IPv4 and a port */
+    BIDE_FAMILY_IPV6 = 2, /**< IPv6, a port, and perhaps a scope */
+    BIDE_FAMILY_UNIX = 3  /**< a path, an abstract name (Linux), or unnamed */
 } bide_family;
 
 /** Room for any address as text, with the final zero byte. */
@@ -38,12 +38,14 @@ typedef struct bide_address {
 } bide_address;
 
 /**
- * @brief Parses a numeric address with a port: "127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:80", "[fe80::1%2]:80".
+ * @brief Parses a numeric address with a port: "127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:80",
+ *   "[fe80::1%2]:80".
  *
  * Strict: four decimal parts, no space, no sign, no port name. No names are looked up.
  *
- * @return 0, BIDE_EADDRSYNTAX (malformed), BIDE_EPORTRANGE (a number above 65535), BIDE_ENODEV (no network interface of the
- *   scope's name), BIDE_EINVAL (NULL). `*out` is unchanged after an error. Thread-safe; does not wait.
+ * @return 0, BIDE_EADDRSYNTAX (malformed), BIDE_EPORTRANGE (a number above 65535), BIDE_ENODEV (no network
+ *   interface of the scope's name), BIDE_EINVAL (NULL). `*out` is unchanged after an error. Thread-safe; does
+ *   not wait.
  *
  * @code
  * bide_address addr;
@@ -94,8 +96,8 @@ BIDE_API int bide_address_set_port(bide_address *address, uint16_t port);
 BIDE_API bool bide_address_equal(const bide_address *a, const bide_address *b);
 
 /**
- * @brief As text that bide_address_parse() reads, for IPv4 and IPv6; Unix paths as they are, abstract names after '@' (bytes
- * that are not printable as '?'), "(unnamed)", "(none)".
+ * @brief As text that bide_address_parse() reads, for IPv4 and IPv6; Unix paths as they are, abstract names
+ *   after '@' (bytes that are not printable as '?'), "(unnamed)", "(none)".
  *
  * @param buffer room for `capacity` bytes; BIDE_ADDRESS_TEXT_MAX always suffices.
  * @return the length without the final zero byte; BIDE_ENOSPC if it does not fit (the buffer then holds ""),

@@ -2,18 +2,22 @@
  * @file bide/async.h
  * @brief `bide_async`: an adapter that makes any pollable descriptor awaitable.
  *
- * Wrap a socket, a pipe, an eventfd, a terminal; then read, write, or wait for readiness, with a deadline, on the
- * calling thread or as a future. One call can be adopted alone: borrow a descriptor, wait, give it back as it was.
+ * Wrap a socket, a pipe, an eventfd, a terminal; then read, write, or wait for readiness, with a deadline, on
+ * the calling thread or as a future. One call can be adopted alone: borrow a descriptor, wait, give it back
+ * as it was.
  *
- * **Threads.** A handle may be used by several threads at once, also while one frees it: their operations end with
- * BIDE_ECANCELED. **Fairness.** A call that succeeds without waiting yields to the others every 128th time.
+ * **Threads.** A handle may be used by several threads at once, also while one frees it: their operations end
+ * with BIDE_ECANCELED. **Fairness.** A call that succeeds without waiting yields to the others every 128th
+ * time.
  *
- * **Deadlines.** BIDE_NEVER waits for ever; BIDE_NOW tries once and gives BIDE_EAGAIN; any other gives BIDE_ETIMEDOUT
- * once it has passed and a last try found nothing. Operations that finish at the same moment keep their result.
+ * **Deadlines.** BIDE_NEVER waits for ever; BIDE_NOW tries once and gives BIDE_EAGAIN; any other gives
+ * BIDE_ETIMEDOUT once it has passed and a last try found nothing. Operations that finish at the same moment
+ * keep their result.
  *
- * **Errors of every operation**, besides those of its system call: BIDE_ECANCELED (the handle was freed, or its reactor
- * shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EDEADLK (inside a waker), BIDE_EINVAL (NULL),
- * BIDE_ENOMEM (first wait of a thread), and for futures polled in the background BIDE_ENOTHREAD and BIDE_ENOTSUP.
+ * **Errors of every operation**, besides those of its system call: BIDE_ECANCELED (the handle was freed, or
+ * its reactor shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EDEADLK (inside a waker), BIDE_EINVAL
+ * (NULL), BIDE_ENOMEM (first wait of a thread), and for futures polled in the background BIDE_ENOTHREAD and
+ * BIDE_ENOTSUP.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -36,9 +40,9 @@ typedef struct bide_async bide_async;
  * @brief Wraps a descriptor, makes it non-blocking, and owns it from now on: bide_async_free() closes it.
  *
  * @return 0; after an error the descriptor is the caller's still, and in the mode it was:
- *   BIDE_EBADF (closed or negative), BIDE_ENOTPOLLABLE (regular file, folder), BIDE_EEXIST (registered here already: the
- *   first registration goes on), BIDE_EINVAL (`out` NULL), BIDE_ENOMEM, BIDE_ENOSPC (limit on watches), BIDE_EMFILE …
- *   (the reactor could not be opened).
+ *   BIDE_EBADF (closed or negative), BIDE_ENOTPOLLABLE (regular file, folder), BIDE_EEXIST (registered here
+ *   already: the first registration goes on), BIDE_EINVAL (`out` NULL), BIDE_ENOMEM, BIDE_ENOSPC (limit on
+ *   watches), BIDE_EMFILE … (the reactor could not be opened).
  */
 BIDE_API int bide_async_new(bide_async **out, bide_fd fd);
 
@@ -46,10 +50,12 @@ BIDE_API int bide_async_new(bide_async **out, bide_fd fd);
 BIDE_API int bide_async_new_nonblocking(bide_async **out, bide_fd fd);
 
 /**
- * @brief Registers a descriptor without owning it: its flags are never changed, and bide_async_free() does not close it.
+ * @brief Registers a descriptor without owning it: its flags are never changed, and bide_async_free() does
+ *   not close it.
  *
- * For waiting (bide_wait_readable() …) and for operations of your own on a descriptor that another library reads.
- * Bide's reads and writes are safe on it too if it is non-blocking. Free the handle before the descriptor is closed.
+ * For waiting (bide_wait_readable() …) and for operations of your own on a descriptor that another library
+ * reads. Bide's reads and writes are safe on it too if it is non-blocking. Free the handle before the
+ * descriptor is closed.
  */
 BIDE_API int bide_async_borrow(bide_async **out, bide_fd fd);
 
@@ -68,8 +74,8 @@ BIDE_API int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd);
 /**
  * @brief Deregisters, closes if owned, frees the handle. Synchronous.
  *
- * Who waits on it is woken with BIDE_ECANCELED; returns when no system call of another thread is running on the descriptor
- * any more.
+ * Who waits on it is woken with BIDE_ECANCELED; returns when no system call of another thread is running on
+ * the descriptor any more.
  *
  * @param async may be NULL: nothing happens.
  * @return 0, BIDE_EFREED (a second time), BIDE_EDEADLK (in a waker, or inside an operation on this handle).
@@ -81,8 +87,8 @@ BIDE_API bide_fd bide_async_fd(const bide_async *async);
 /**@}*/
 
 /** @name Readiness
- * "Readable" means that a read would not block: data, the end, or an error. What is remembered is confirmed with the
- * kernel, so that it holds also for descriptors that others read. Any number of waiters. */
+ * "Readable" means that a read would not block: data, the end, or an error. What is remembered is confirmed
+ * with the kernel, so that it holds also for descriptors that others read. Any number of waiters. */
 /**@{*/
 
 /** @brief Waits until it is readable. @return 0, or see the top of this page. */
@@ -116,7 +122,8 @@ BIDE_API void bide_writable_init(bide_writable *writable, bide_async *async);
 /**
  * @brief For hand-written state machines: asks for readability, and leaves a waker if there is none.
  *
- * One waker a direction is kept, the newest; the one it replaces is called. It is called once and then forgotten.
+ * One waker a direction is kept, the newest; the one it replaces is called. It is called once and then
+ * forgotten.
  *
  * @return BIDE_READY, BIDE_PENDING, or an error.
  */
@@ -126,8 +133,8 @@ BIDE_API int bide_async_poll_readable(bide_async *async, bide_waker waker);
 BIDE_API int bide_async_poll_writable(bide_async *async, bide_waker waker);
 
 /**
- * @brief Withdraws the waker that bide_async_poll_readable() or _writable() left. When it returns the waker is not
- * running and will not be called.
+ * @brief Withdraws the waker that bide_async_poll_readable() or _writable() left. When it returns the waker
+ *   is not running and will not be called.
  *
  * @return 0, also when there was none; BIDE_EINVAL, BIDE_EFREED, BIDE_EDEADLK.
  */
@@ -135,48 +142,57 @@ BIDE_API int bide_async_forget(bide_async *async, bide_direction direction);
 /**@}*/
 
 /** @name Reading and writing
- * Direct calls: they return a count (0 at the end of a stream, for reads of at least one byte) or an error. No
- * SIGPIPE is raised: BIDE_EPIPE. */
+ * Direct calls: they return a count (0 at the end of a stream, for reads of at least one byte) or an error.
+ * No SIGPIPE is raised: BIDE_EPIPE. */
 /**@{*/
 /** @brief Reads up to `length` bytes. */
 BIDE_API bide_ssize bide_read(bide_async *async, void *buffer, size_t length, bide_instant deadline);
 /** @brief Writes up to `length` bytes: may be less than all, see bide_write_all(). */
 BIDE_API bide_ssize bide_write(bide_async *async, const void *buffer, size_t length, bide_instant deadline);
 /** @brief Reads into several buffers. `count` up to the system's limit (1,024), else BIDE_EINVAL. */
-BIDE_API bide_ssize bide_readv(bide_async *async, const bide_buffer *buffers, size_t count, bide_instant deadline);
+BIDE_API bide_ssize bide_readv(bide_async *async, const bide_buffer *buffers, size_t count,
+                               bide_instant deadline);
 /** @brief Writes from several buffers. */
-BIDE_API bide_ssize bide_writev(bide_async *async, const bide_buffer *buffers, size_t count, bide_instant deadline);
+BIDE_API bide_ssize bide_writev(bide_async *async, const bide_buffer *buffers, size_t count,
+                                bide_instant deadline);
 /** @brief Looks at what the next read will give, without taking it. Sockets only: else BIDE_ENOTSOCK. */
 BIDE_API bide_ssize bide_peek(bide_async *async, void *buffer, size_t length, bide_instant deadline);
 
 /**
- * @brief Reads exactly `length` bytes. @param done NULL, or where the number of bytes read is put, on every outcome.
+ * @brief Reads exactly `length` bytes. @param done NULL, or where the number of bytes read is put, on every
+ *   outcome.
  * @return 0, BIDE_EEOF if the stream ended before, or an error.
  */
-BIDE_API int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline, size_t *done);
+BIDE_API int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline,
+                             size_t *done);
 
 /**
  * @brief Writes all. @param done NULL, or where the number of bytes written is put, on every outcome.
  * @return 0 or an error.
  */
-BIDE_API int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline, size_t *done);
+BIDE_API int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline,
+                            size_t *done);
 
-/** Answers of an operation of the caller's: "wait until readable / writable, then call me again", whichever its direction. */
+/** Answers of an operation of the caller's: "wait until readable / writable, then call me again", whichever
+ * its direction. */
 enum { BIDE_WANT_READ = -301, BIDE_WANT_WRITE = -302 };
 
 /**
- * An operation of the caller's: does its system calls on the descriptor without blocking, and returns a count, an error
- * (bide_last_error() after a failed call; BIDE_EAGAIN: wait in its own direction), BIDE_WANT_READ or BIDE_WANT_WRITE. It must
- * not wait, and not free the handle.
+ * An operation of the caller's: does its system calls on the descriptor without blocking, and returns a
+ * count, an error (bide_last_error() after a failed call; BIDE_EAGAIN: wait in its own direction),
+ * BIDE_WANT_READ or BIDE_WANT_WRITE. It must not wait, and not free the handle.
  */
 typedef bide_ssize (*bide_operation)(void *arg, bide_fd fd);
 
 /** @brief Runs an operation that reads, as often as it wants to wait. @return what it returned. */
-BIDE_API bide_ssize bide_read_with(bide_async *async, bide_operation operation, void *arg, bide_instant deadline);
+BIDE_API bide_ssize bide_read_with(bide_async *async, bide_operation operation, void *arg,
+                                   bide_instant deadline);
 /** @brief Runs an operation that writes. */
-BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg, bide_instant deadline);
+BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg,
+                                    bide_instant deadline);
 
-/** @brief Shuts a socket's direction down: BIDE_WRITE ends the peer's reads. @return 0 or an error. Does not wait. */
+/** @brief Shuts a socket's direction down: BIDE_WRITE ends the peer's reads. @return 0 or an error. Does not
+ * wait. */
 BIDE_API int bide_async_shutdown(bide_async *async, bide_direction direction);
 /**@}*/
 

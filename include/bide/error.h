@@ -23,62 +23,62 @@ extern "C" {
  * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 are the
  * resolver's. They are part of the ABI and never change.
  */
-#define BIDE_ERRORS(X)                                                                                 \
-    X(BIDE_EAGAIN, -1, "operation would have to wait")                                                 \
-    X(BIDE_EINVAL, -2, "invalid argument")                                                             \
-    X(BIDE_ENOMEM, -3, "out of memory")                                                                \
-    X(BIDE_EBADF, -4, "bad descriptor")                                                                \
-    X(BIDE_EEXIST, -5, "already registered")                                                           \
-    X(BIDE_ENOENT, -6, "not found")                                                                    \
-    X(BIDE_EBUSY, -7, "in use")                                                                        \
-    X(BIDE_EPERM, -8, "operation not permitted")                                                       \
-    X(BIDE_EACCES, -9, "permission denied")                                                            \
-    X(BIDE_EIO, -10, "input/output error")                                                             \
-    X(BIDE_EMFILE, -11, "too many open descriptors in this process")                                   \
-    X(BIDE_ENFILE, -12, "too many open descriptors in the system")                                     \
-    X(BIDE_ENOSPC, -13, "no space left, or the user's limit of watched descriptors is reached")        \
-    X(BIDE_EPIPE, -14, "the other end is closed")                                                      \
-    X(BIDE_EINTR, -15, "interrupted by a signal")                                                      \
-    X(BIDE_EFAULT, -16, "bad address in memory")                                                       \
-    X(BIDE_ENOTSUP, -17, "not supported here")                                                         \
-    X(BIDE_EOVERFLOW, -18, "value too large")                                                          \
-    X(BIDE_ENOTSOCK, -19, "not a socket")                                                              \
-    X(BIDE_EADDRINUSE, -20, "address already in use")                                                  \
-    X(BIDE_EADDRNOTAVAIL, -21, "address not available on this machine")                                \
-    X(BIDE_EAFNOSUPPORT, -22, "address family not supported")                                          \
-    X(BIDE_EALREADY, -23, "already in progress")                                                       \
-    X(BIDE_ECONNABORTED, -24, "connection aborted")                                                    \
-    X(BIDE_ECONNREFUSED, -25, "connection refused")                                                    \
-    X(BIDE_ECONNRESET, -26, "connection reset by the other end")                                       \
-    X(BIDE_EDESTADDRREQ, -27, "destination address required")                                          \
-    X(BIDE_EHOSTUNREACH, -28, "host unreachable")                                                      \
-    X(BIDE_EINPROGRESS, -29, "in progress")                                                            \
-    X(BIDE_EISCONN, -30, "already connected")                                                          \
-    X(BIDE_EMSGSIZE, -31, "message too long")                                                          \
-    X(BIDE_ENETDOWN, -32, "network is down")                                                           \
-    X(BIDE_ENETUNREACH, -33, "network unreachable")                                                    \
-    X(BIDE_ENOBUFS, -34, "no buffer space in the kernel")                                              \
-    X(BIDE_ENOTCONN, -35, "not connected")                                                             \
-    X(BIDE_EPROTO, -36, "protocol error")                                                              \
-    X(BIDE_EPROTONOSUPPORT, -37, "protocol not supported")                                             \
-    X(BIDE_EPROTOTYPE, -38, "protocol of the wrong type for the socket")                               \
-    X(BIDE_ENOPROTOOPT, -39, "socket option not available")                                            \
-    X(BIDE_ENODEV, -40, "no such device")                                                              \
-    X(BIDE_ENAMETOOLONG, -41, "name too long")                                                         \
-    X(BIDE_ENOTDIR, -42, "not a directory")                                                            \
-    X(BIDE_EISDIR, -43, "is a directory")                                                              \
-    X(BIDE_ETIMEDOUT, -100, "timed out")                                                               \
-    X(BIDE_ECANCELED, -101, "cancelled")                                                               \
-    X(BIDE_EDEADLK, -102, "would wait for itself: not allowed inside a waker or an operation")         \
-    X(BIDE_ENOTPOLLABLE, -103, "descriptor cannot be polled (a regular file or a folder)")             \
-    X(BIDE_ENOTHREAD, -104, "the helper thread could not be started")                                  \
-    X(BIDE_EFORKED, -105, "made before fork, not usable in the child")                                 \
-    X(BIDE_EMOVED, -106, "the future was moved in memory after its first poll")                        \
-    X(BIDE_EFREED, -107, "the handle was freed")                                                       \
-    X(BIDE_EADDRSYNTAX, -108, "malformed address")                                                     \
-    X(BIDE_EPORTRANGE, -109, "port out of range (0 to 65535)")                                         \
-    X(BIDE_EBACKEND, -110, "unknown back end, or not available on this system")                        \
-    X(BIDE_END, -111, "end: nothing more will come")                                                   \
+#define BIDE_ERRORS(X)                                                                          \
+    X(BIDE_EAGAIN, -1, "operation would have to wait")                                          \
+    X(BIDE_EINVAL, -2, "invalid argument")                                                      \
+    X(BIDE_ENOMEM, -3, "out of memory")                                                         \
+    X(BIDE_EBADF, -4, "bad descriptor")                                                         \
+    X(BIDE_EEXIST, -5, "already registered")                                                    \
+    X(BIDE_ENOENT, -6, "not found")                                                             \
+    X(BIDE_EBUSY, -7, "in use")                                                                 \
+    X(BIDE_EPERM, -8, "operation not permitted")                                                \
+    X(BIDE_EACCES, -9, "permission denied")                                                     \
+    X(BIDE_EIO, -10, "input/output error")                                                      \
+    X(BIDE_EMFILE, -11, "too many open descriptors in this process")                            \
+    X(BIDE_ENFILE, -12, "too many open descriptors in the system")                              \
+    X(BIDE_ENOSPC, -13, "no space left, or the user's limit of watched descriptors is reached") \
+    X(BIDE_EPIPE, -14, "the other end is closed")                                               \
+    X(BIDE_EINTR, -15, "interrupted by a signal")                                               \
+    X(BIDE_EFAULT, -16, "bad address in memory")                                                \
+    X(BIDE_ENOTSUP, -17, "not supported here")                                                  \
+    X(BIDE_EOVERFLOW, -18, "value too large")                                                   \
+    X(BIDE_ENOTSOCK, -19, "not a socket")                                                       \
+    X(BIDE_EADDRINUSE, -20, "address already in use")                                           \
+    X(BIDE_EADDRNOTAVAIL, -21, "address not available on this machine")                         \
+    X(BIDE_EAFNOSUPPORT, -22, "address family not supported")                                   \
+    X(BIDE_EALREADY, -23, "already in progress")                                                \
+    X(BIDE_ECONNABORTED, -24, "connection aborted")                                             \
+    X(BIDE_ECONNREFUSED, -25, "connection refused")                                             \
+    X(BIDE_ECONNRESET, -26, "connection reset by the other end")                                \
+    X(BIDE_EDESTADDRREQ, -27, "destination address required")                                   \
+    X(BIDE_EHOSTUNREACH, -28, "host unreachable")                                               \
+    X(BIDE_EINPROGRESS, -29, "in progress")                                                     \
+    X(BIDE_EISCONN, -30, "already connected")                                                   \
+    X(BIDE_EMSGSIZE, -31, "message too long")                                                   \
+    X(BIDE_ENETDOWN, -32, "network is down")                                                    \
+    X(BIDE_ENETUNREACH, -33, "network unreachable")                                             \
+    X(BIDE_ENOBUFS, -34, "no buffer space in the kernel")                                       \
+    X(BIDE_ENOTCONN, -35, "not connected")                                                      \
+    X(BIDE_EPROTO, -36, "protocol error")                                                       \
+    X(BIDE_EPROTONOSUPPORT, -37, "protocol not supported")                                      \
+    X(BIDE_EPROTOTYPE, -38, "protocol of the wrong type for the socket")                        \
+    X(BIDE_ENOPROTOOPT, -39, "socket option not available")                                     \
+    X(BIDE_ENODEV, -40, "no such device")                                                       \
+    X(BIDE_ENAMETOOLONG, -41, "name too long")                                                  \
+    X(BIDE_ENOTDIR, -42, "not a directory")                                                     \
+    X(BIDE_EISDIR, -43, "is a directory")                                                       \
+    X(BIDE_ETIMEDOUT, -100, "timed out")                                                        \
+    X(BIDE_ECANCELED, -101, "cancelled")                                                        \
+    X(BIDE_EDEADLK, -102, "would wait for itself: not allowed inside a waker or an operation")  \
+    X(BIDE_ENOTPOLLABLE, -103, "descriptor cannot be polled (a regular file or a folder)")      \
+    X(BIDE_ENOTHREAD, -104, "the helper thread could not be started")                           \
+    X(BIDE_EFORKED, -105, "made before fork, not usable in the child")                          \
+    X(BIDE_EMOVED, -106, "the future was moved in memory after its first poll")                 \
+    X(BIDE_EFREED, -107, "the handle was freed")                                                \
+    X(BIDE_EADDRSYNTAX, -108, "malformed address")                                              \
+    X(BIDE_EPORTRANGE, -109, "port out of range (0 to 65535)")                                  \
+    X(BIDE_EBACKEND, -110, "unknown back end, or not available on this system")                 \
+    X(BIDE_END, -111, "end: nothing more will come")                                            \
     X(BIDE_EEOF, -112, "end of the stream before all bytes came")
 
 #define BIDE_ERROR_CONSTANT_(name, value, message) name = value,

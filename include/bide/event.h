@@ -17,7 +17,7 @@ extern "C" {
 
 /** How an event returns to unset. */
 typedef enum bide_event_mode {
-    BIDE_EVENT_AUTO = 0,  /**< each set releases one wait, which unsets it; sets coalesce while nobody waits */
+    BIDE_EVENT_AUTO = 0, /**< each set releases one wait, which unsets it; sets coalesce while nobody waits */
     BIDE_EVENT_MANUAL = 1 /**< stays set, and releases everybody, until bide_event_reset() */
 } bide_event_mode;
 
@@ -43,9 +43,9 @@ BIDE_API int bide_event_fini(bide_event *event);
 /**
  * @brief Sets it and wakes who waits. Never waits for anything but a lock held for some instructions.
  *
- * Thread-safe. Async-signal-safe, as long as those who wait for this event do so through Bide (bide_event_wait(),
- * bide_await(), sets, races, threads in bide_block_on()); a waker of your own that waits for it runs inside
- * the handler. Without a waiter it makes no system call. Keeps errno.
+ * Thread-safe. Async-signal-safe, as long as those who wait for this event do so through Bide
+ * (bide_event_wait(), bide_await(), sets, races, threads in bide_block_on()); a waker of your own that waits
+ * for it runs inside the handler. Without a waiter it makes no system call. Keeps errno.
  */
 BIDE_API void bide_event_set(bide_event *event);
 

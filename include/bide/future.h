@@ -14,8 +14,8 @@
  * - *Quiescence*: when poll has answered BIDE_READY or has been given another waker, and when cancel has
  *   answered, no earlier wake of that future is running or will run.
  * - A waker only notes and unparks. It may be called from any thread, more than once, and for no reason.
- *   Polling, cancelling, freeing or awaiting inside one gives BIDE_EDEADLK and changes nothing. Do not poll or
- *   cancel while holding a lock that the waker takes.
+ *   Polling, cancelling, freeing or awaiting inside one gives BIDE_EDEADLK and changes nothing. Do not poll
+ *   or cancel while holding a lock that the waker takes.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -72,8 +72,8 @@ BIDE_API bide_waker bide_context_waker(const bide_context *cx);
 /**
  * @brief Spends one unit of the budget that keeps a future which never has to wait from starving the rest.
  *
- * For user-written futures that loop over work of their own. @return true to go on; false: the budget is spent,
- * the waker has been called, answer BIDE_PENDING.
+ * For user-written futures that loop over work of their own. @return true to go on; false: the budget is
+ * spent, the waker has been called, answer BIDE_PENDING.
  */
 BIDE_API bool bide_context_spend(bide_context *cx);
 
@@ -124,14 +124,15 @@ BIDE_API int bide_future_poll(bide_future *future, bide_context *cx);
 /**
  * @brief Asks a future to stop. Does not wait; idempotent.
  *
- * @return BIDE_READY: stopped, or never started; its result is BIDE_ECANCELED. BIDE_COMPLETED: it had finished,
- *   its result is valid. BIDE_PENDING: the kernel still owns its buffer, the waker will be called.
+ * @return BIDE_READY: stopped, or never started; its result is BIDE_ECANCELED. BIDE_COMPLETED: it had
+ *   finished, its result is valid. BIDE_PENDING: the kernel still owns its buffer, the waker will be called.
  *   BIDE_EDEADLK, BIDE_EMOVED, BIDE_EINVAL as bide_future_poll().
  */
 BIDE_API int bide_future_cancel(bide_future *future, bide_context *cx);
 
 /** @name Awaiting
- * These wait on the calling thread. Meanwhile the thread drives the reactor for everybody if nobody else does. */
+ * These wait on the calling thread. Meanwhile the thread drives the reactor for everybody if nobody else
+ * does. */
 /**@{*/
 
 /**
@@ -141,8 +142,8 @@ BIDE_API int bide_future_cancel(bide_future *future, bide_context *cx);
  *   wait only), BIDE_EMOVED, BIDE_EINVAL; or the error for which the reactor cannot be made or driven. The
  *   future's own outcome is in its `result`.
  *
- * May be nested: a future's poll may itself call it; wakes of the one do not disturb the other. Signals do not
- * interrupt it, and it is no cancellation point.
+ * May be nested: a future's poll may itself call it; wakes of the one do not disturb the other. Signals do
+ * not interrupt it, and it is no cancellation point.
  */
 BIDE_API int bide_block_on(bide_future *future);
 
@@ -166,8 +167,8 @@ BIDE_API int bide_cancel(bide_future *future);
  *
  * @param futures `count` pointers, all distinct; each is polled until one is ready.
  * @param count at least 1.
- * @return the index of the winner (among several ready at once each has the same chance), or BIDE_EINVAL, or an
- *   error of bide_block_on().
+ * @return the index of the winner (among several ready at once each has the same chance), or BIDE_EINVAL, or
+ *   an error of bide_block_on().
  *
  * @code
  * bide_future *both[] = {&ready.future, &limit.future};
@@ -179,14 +180,14 @@ BIDE_API int bide_race(bide_future *const *futures, size_t count);
 /**
  * @brief As bide_race(), and tells which losers finished too.
  *
- * @param completed NULL or `count` flags: set for the winner and for each loser whose result is valid because it
- *   had finished before it could be cancelled.
+ * @param completed NULL or `count` flags: set for the winner and for each loser whose result is valid because
+ *   it had finished before it could be cancelled.
  */
 BIDE_API int bide_race_report(bide_future *const *futures, size_t count, bool *completed);
 
 /**
- * @brief Waits until all are ready. @return 0, BIDE_ETIMEDOUT or BIDE_EAGAIN at the deadline (those not ready are
- * cancelled), or an error as bide_await().
+ * @brief Waits until all are ready. @return 0, BIDE_ETIMEDOUT or BIDE_EAGAIN at the deadline (those not ready
+ *   are cancelled), or an error as bide_await().
  */
 BIDE_API int bide_join(bide_future *const *futures, size_t count, bide_instant deadline);
 
@@ -208,7 +209,8 @@ typedef struct bide_racing {
 } bide_racing;
 
 /** @brief Prepares a race; arguments as bide_race_report(), and the arrays must live as long. */
-BIDE_API void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count, bool *completed);
+BIDE_API void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count,
+                               bool *completed);
 
 /** A join as a future of its own. */
 typedef struct bide_joining {

@@ -22,7 +22,8 @@ extern "C" {
  *
  * @param[out] out the connection; NULL after an error, and no descriptor is left open.
  * @return 0; BIDE_ETIMEDOUT (BIDE_EAGAIN for BIDE_NOW) at the deadline; BIDE_ECONNREFUSED, BIDE_EHOSTUNREACH,
- *   BIDE_ENETUNREACH, BIDE_EAFNOSUPPORT …; BIDE_EINVAL for NULL or an address that is not IPv4 or IPv6; BIDE_EMFILE …
+ *   BIDE_ENETUNREACH, BIDE_EAFNOSUPPORT …; BIDE_EINVAL for NULL or an address that is not IPv4 or IPv6;
+ *   BIDE_EMFILE …
  *
  * @code
  * int err = bide_tcp_connect(&conn, &addr, bide_after(BIDE_SECONDS(10)));
@@ -56,12 +57,13 @@ BIDE_API int bide_tcp_listen(bide_async **out, const bide_address *address, int 
  * @brief Waits for a connection and accepts it.
  *
  * @param[out] conn the connection. @param[out] peer NULL, or where the other end's address is put.
- * @return 0, BIDE_EAGAIN or BIDE_ETIMEDOUT at the deadline, or an error. Connections that were aborted before they could
- *   be accepted are passed over. BIDE_EMFILE, BIDE_ENFILE, BIDE_ENOBUFS, BIDE_ENOMEM: the connection still waits in the
- *   backlog; the next accept on this listener first waits until Bide has closed a descriptor or 100 ms have passed, so that a
- *   loop around it does not spin.
+ * @return 0, BIDE_EAGAIN or BIDE_ETIMEDOUT at the deadline, or an error. Connections that were aborted before
+ *   they could be accepted are passed over. BIDE_EMFILE, BIDE_ENFILE, BIDE_ENOBUFS, BIDE_ENOMEM: the
+ *   connection still waits in the backlog; the next accept on this listener first waits until Bide has closed
+ *   a descriptor or 100 ms have passed, so that a loop around it does not spin.
  */
-BIDE_API int bide_tcp_accept(bide_async *listener, bide_async **conn, bide_address *peer, bide_instant deadline);
+BIDE_API int bide_tcp_accept(bide_async *listener, bide_async **conn, bide_address *peer,
+                             bide_instant deadline);
 
 /** Accepted connections as a stream of futures: poll again for the next one. */
 typedef struct bide_tcp_incoming {
@@ -74,7 +76,8 @@ typedef struct bide_tcp_incoming {
     bool taking_;
     bide_address peer; /**< when ready with result 0: the other end's address */
     bide_async *conn;  /**< when ready with result 0: the connection, the caller's from then on */
-    int result;        /**< when ready: 0 or an error, after which it may be polled again; BIDE_ECANCELED, BIDE_EFREED: the end */
+    /** When ready: 0, or an error, after which it may be polled again; BIDE_ECANCELED, BIDE_EFREED: the end. */
+    int result;
 } bide_tcp_incoming;
 
 /** @brief Prepares it; the listener must stay. */

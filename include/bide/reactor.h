@@ -3,8 +3,8 @@
  * @brief Reactors: who waits in the kernel for everybody, and reactors of your own for other event loops.
  *
  * Most programs never name a reactor. A global one is made on first use; the thread that waits drives it, one
- * thread at a time, and when nobody does while something still waits in the background (a waker of yours, a set
- * polled by your own loop), a thread named "async-io" does.
+ * thread at a time, and when nobody does while something still waits in the background (a waker of yours, a
+ * set polled by your own loop), a thread named "async-io" does.
  *
  * A reactor made by bide_reactor_new() starts no thread, and runs wakers only where its owner drives it: in
  * bide_reactor_run_once(), or in the waits of a thread that has entered it.
@@ -27,13 +27,14 @@ typedef struct bide_reactor bide_reactor;
 
 /** Counts since the reactor was made, for programs that want to see what they cost. */
 typedef struct bide_reactor_stats {
-    uint64_t turns;     /**< waits in the poller */
-    uint64_t events;    /**< events that the poller reported */
-    uint64_t timers;    /**< timers that fired */
-    uint64_t notifies;  /**< interruptions of a blocked driver because of an earlier timer or a taken-back role */
-    uint64_t hand_overs; /**< times that a standby took the role because it stayed vacant */
+    uint64_t turns;  /**< waits in the poller */
+    uint64_t events; /**< events that the poller reported */
+    uint64_t timers; /**< timers that fired */
+    uint64_t
+        notifies; /**< interruptions of a blocked driver because of an earlier timer or a taken-back role */
+    uint64_t hand_overs;   /**< times that a standby took the role because it stayed vacant */
     size_t timers_pending; /**< timers armed now */
-    size_t background;  /**< futures that wait in the background now */
+    size_t background;     /**< futures that wait in the background now */
 } bide_reactor_stats;
 
 /**
@@ -81,7 +82,8 @@ BIDE_API const char *bide_reactor_backend(bide_reactor *reactor);
  *
  * @param deadline BIDE_NOW does not wait.
  * @return how many events and timers were handled (0 at the deadline or after a notify), BIDE_EBUSY while
- *   another thread drives it, BIDE_EDEADLK in a waker, or an error of bide_poller_new() or bide_poller_wait().
+ *   another thread drives it, BIDE_EDEADLK in a waker, or an error of bide_poller_new() or
+ *   bide_poller_wait().
  */
 BIDE_API int bide_reactor_run_once(bide_reactor *reactor, bide_instant deadline);
 
@@ -94,8 +96,9 @@ BIDE_API bide_instant bide_reactor_next_deadline(bide_reactor *reactor);
 /**
  * @brief A descriptor for another event loop: readable when a turn is worth while.
  *
- * It becomes readable also when a source or a timer earlier than the last bide_reactor_next_deadline() is added from
- * another thread. Poll it for reading, then call bide_reactor_run_once() with BIDE_NOW. Never read or close it.
+ * It becomes readable also when a source or a timer earlier than the last bide_reactor_next_deadline() is
+ * added from another thread. Poll it for reading, then call bide_reactor_run_once() with BIDE_NOW. Never read
+ * or close it.
  *
  * @return 0, BIDE_EINVAL, or BIDE_ENOTSUP where the back end has none ("poll").
  */
@@ -112,7 +115,8 @@ BIDE_API int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *
 BIDE_API void bide_set_threads(bool allowed);
 
 /**
- * @brief Cancels everything that waits on the global reactor, joins the helper thread and gives back descriptors.
+ * @brief Cancels everything that waits on the global reactor, joins the helper thread and gives back
+ *   descriptors.
  *
  * Pending futures become ready with BIDE_ECANCELED. Async handles on it stay valid for bide_async_free() and
  * bide_async_into_fd(). A later use of Bide opens the global reactor anew.

@@ -35,7 +35,8 @@ typedef struct bide_set {
     bide_link queue_;
     bide_waiter waiter_;
     size_t count_;
-    bide_set_member *result; /**< when ready: the member, which has left the set; NULL when the set was empty */
+    bide_set_member
+        *result; /**< when ready: the member, which has left the set; NULL when the set was empty */
 } bide_set;
 
 /** @brief Makes the set empty. */
@@ -57,19 +58,20 @@ BIDE_API int bide_set_add(bide_set *set, bide_set_member *member, bide_future *f
  * @brief Cancels the member's future, waits until its storage is free, and takes it out.
  *
  * @param member one that bide_set_add() took once; it may have been yielded since.
- * @return BIDE_READY or BIDE_COMPLETED as bide_cancel(); BIDE_ENOENT if it is not in this set any more; BIDE_EDEADLK.
+ * @return BIDE_READY or BIDE_COMPLETED as bide_cancel(); BIDE_ENOENT if it is not in this set any more;
+ *   BIDE_EDEADLK.
  */
 BIDE_API int bide_set_remove(bide_set *set, bide_set_member *member);
 
 /**
- * @brief Waits for the next member that is ready, and takes it out of the set; add it again to go on (a stream,
- * or a future that was initialised anew).
+ * @brief Waits for the next member that is ready, and takes it out of the set; add it again to go on (a
+ *   stream, or a future that was initialised anew).
  *
  * Members are yielded in the order in which they woke, so that none starves. Costs O(1) however many wait.
  *
  * @return 0 and the member in `*ready`; BIDE_END if the set is empty; BIDE_EAGAIN or BIDE_ETIMEDOUT at the
- *   deadline (the members stay); or an error as bide_await(). `*ready` is NULL on errors, except that a member
- *   whose poll reported misuse (BIDE_EMOVED …) is given back with that error.
+ *   deadline (the members stay); or an error as bide_await(). `*ready` is NULL on errors, except that a
+ *   member whose poll reported misuse (BIDE_EMOVED …) is given back with that error.
  *
  * @code
  * while (bide_set_next(&set, BIDE_NEVER, &ready) == 0) step(ready->tag);

@@ -26,9 +26,9 @@ typedef enum bide_missed {
 /**
  * @brief A timer: a future, and a stream (it may be awaited again after each firing).
  *
- * In storage of the caller's; may go out of scope when it is not being awaited, after a bide_cancel() if its last
- * poll answered BIDE_PENDING. The setters may be called from any thread, also while another one awaits it; all
- * else as for any future. Belongs to the reactor that was current when it was initialised.
+ * In storage of the caller's; may go out of scope when it is not being awaited, after a bide_cancel() if its
+ * last poll answered BIDE_PENDING. The setters may be called from any thread, also while another one awaits
+ * it; all else as for any future. Belongs to the reactor that was current when it was initialised.
  */
 typedef struct bide_timer {
     bide_future future;
@@ -38,7 +38,8 @@ typedef struct bide_timer {
     struct bide_reactor *reactor_;
     bide_instant deadline_;
     bide_duration period_;
-    bide_instant result; /**< when ready: the instant for which this firing was scheduled; BIDE_NOW after an error */
+    bide_instant
+        result; /**< when ready: the instant for which this firing was scheduled; BIDE_NOW after an error */
 } bide_timer;
 
 /** @name Initialising
@@ -50,15 +51,16 @@ BIDE_API void bide_timer_never(bide_timer *timer);
 BIDE_API void bide_timer_after(bide_timer *timer, bide_duration duration);
 /** @brief Fires once, at that instant, at once if it has passed. */
 BIDE_API void bide_timer_at(bide_timer *timer, bide_instant instant);
-/** @brief Fires each `period` (a positive duration; others never fire), for the first time after one period. */
+/** @brief Fires each `period` (a positive duration; others never fire), for the first time after one period.
+ * */
 BIDE_API void bide_timer_interval(bide_timer *timer, bide_duration period);
 /** @brief Fires at `start`, then each `period` after it. */
 BIDE_API void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide_duration period);
 /**@}*/
 
 /** @name Setting
- * Change a timer that has been initialised; from any thread. A party that awaits it sees the new deadline. Return 0, or
- * BIDE_EINVAL for NULL. */
+ * Change a timer that has been initialised; from any thread. A party that awaits it sees the new deadline.
+ * Return 0, or BIDE_EINVAL for NULL. */
 /**@{*/
 /** @brief It will not fire. */
 BIDE_API int bide_timer_set_never(bide_timer *timer);
@@ -78,8 +80,8 @@ BIDE_API void bide_timer_set_missed(bide_timer *timer, bide_missed policy);
 /**
  * @brief Allows it to fire up to `slack` later, so that timers with slack share wake-ups.
  *
- * The firing is moved to the next multiple of the largest power of two nanoseconds within the slack. Takes effect when
- * the timer is armed next. Negative counts as 0.
+ * The firing is moved to the next multiple of the largest power of two nanoseconds within the slack. Takes
+ * effect when the timer is armed next. Negative counts as 0.
  */
 BIDE_API void bide_timer_set_slack(bide_timer *timer, bide_duration slack);
 
@@ -90,8 +92,8 @@ BIDE_API bool bide_timer_will_fire(bide_timer *timer);
 BIDE_API bide_instant bide_timer_deadline(bide_timer *timer);
 
 /**
- * @brief 0 after a firing, else why the timer became ready without one: BIDE_ENOMEM, BIDE_ENOTHREAD, BIDE_ENOTSUP
- * (it could not be armed), BIDE_ECANCELED (its reactor was shut down).
+ * @brief 0 after a firing, else why the timer became ready without one: BIDE_ENOMEM, BIDE_ENOTHREAD,
+ *   BIDE_ENOTSUP (it could not be armed), BIDE_ECANCELED (its reactor was shut down).
  */
 BIDE_API int bide_timer_error(const bide_timer *timer);
 
@@ -103,7 +105,8 @@ typedef struct bide_timeout {
     bide_future future;
     bide_future *inner_;
     bide_timer timer_;
-    int result; /**< when ready: 0 (the inner future is ready), BIDE_ETIMEDOUT (it was cancelled), or an error */
+    /** When ready: 0 (the inner future is ready), BIDE_ETIMEDOUT (it was cancelled), or an error. */
+    int result;
 } bide_timeout;
 
 /**

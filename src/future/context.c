@@ -90,8 +90,8 @@ struct bide_parker *bide_parker_acquire(struct bide_thread *thread)
     struct bide_parker *parker = thread->parkers_used == 0 ? own_parker(thread) : bide_parker_new();
     if (!parker) return NULL;
     thread->parkers_used++;
-    /* A wake that was meant for an earlier wait is dropped, for the future is polled first in any case. relaxed: what
-     * that wake was about is read under locks of its own. */
+    /* A wake that was meant for an earlier wait is dropped, for the future is polled first in any case.
+     * relaxed: what that wake was about is read under locks of its own. */
     atomic_store_explicit(&parker->state, BIDE_PARKER_EMPTY, memory_order_relaxed);
     parker->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
     return parker;

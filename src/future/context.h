@@ -1,7 +1,7 @@
 /* The context of a thread that waits: a parker.
  *
- * Parkers are type-stable: taken from a pool that never shrinks and given back when their thread ends, so that a late wake
- * is at worst a spurious one for the next user (waiter.h, invariant 3).
+ * Parkers are type-stable: taken from a pool that never shrinks and given back when their thread ends, so
+ * that a late wake is at worst a spurious one for the next user (waiter.h, invariant 3).
  *
  * state:
  *   EMPTY     running, or about to look again
@@ -11,10 +11,11 @@
  *
  *   owner:  EMPTY -> FUTEX -> EMPTY, EMPTY -> POLLER -> EMPTY, NOTIFIED -> EMPTY, each by compare-and-swap
  *   waker:  any -> NOTIFIED by exchange; then FUTEX: futex wake, POLLER: notify
- *   nudge:  FUTEX -> EMPTY by compare-and-swap, then futex wake: "look at the role again", no wake of the future
+ *   nudge:  FUTEX -> EMPTY by compare-and-swap, then futex wake: "look at the role again", no wake of the
+ *   future
  *
- * All of them are seq_cst: the owner publishes "asleep" and then looks for work, the waker publishes work and
- * then looks whether the owner is asleep.
+ * All of them are seq_cst: the owner publishes "asleep" and then looks for work, the waker publishes work
+ * and then looks whether the owner is asleep.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_FUTURE_CONTEXT_H
@@ -26,7 +27,9 @@
 #include <bide/future.h>
 #include <bide/poller.h>
 
-/* A poller that others may notify while its owner takes it away: type-stable, like the reactor it is part of. */
+/* A poller that others may notify while its owner takes it away: type-stable, like the reactor it is part
+ * of.
+ * */
 struct bide_notifier {
     _Atomic uint32_t pins; /* notifies being run */
     _Atomic(bide_poller *) poller;
@@ -41,12 +44,14 @@ bide_poller *bide_notifier_withdraw(struct bide_notifier *notifier);
 enum { BIDE_PARKER_EMPTY, BIDE_PARKER_FUTEX, BIDE_PARKER_POLLER, BIDE_PARKER_NOTIFIED };
 
 struct bide_parker {
-    bide_link link; /* among the parked of a reactor, guarded by the reactor's lock; first, so that it is found from its link */
+    /* Among the parked of a reactor, guarded by its lock. First, so that a parker is found from its link. */
+    bide_link link;
     _Atomic uint32_t state;
-    _Atomic(struct bide_notifier *) notifier; /* whose poller it sleeps in; written before POLLER is published */
+    _Atomic(struct bide_notifier *)
+        notifier; /* whose poller it sleeps in; written before POLLER is published */
     bide_context cx;
-    bool parked;          /* linked; reactor's lock */
-    uint32_t seen_epoch;  /* as standby: the epoch at the last look; reactor's lock */
+    bool parked;         /* linked; reactor's lock */
+    uint32_t seen_epoch; /* as standby: the epoch at the last look; reactor's lock */
     struct bide_parker *next_free;
 };
 
@@ -54,14 +59,16 @@ struct bide_parker {
 struct bide_parker *bide_parker_new(void);
 void bide_parker_delete(struct bide_parker *parker);
 
-/* A parker for one block_on of the calling thread, with a fresh context; NULL when there is no memory. The first level is kept with the thread. */
+/* A parker for one block_on of the calling thread, with a fresh context; NULL when there is no memory. The
+ * first level is kept with the thread. */
 struct bide_parker *bide_parker_acquire(struct bide_thread *thread);
 void bide_parker_release(struct bide_thread *thread, struct bide_parker *parker);
 
 /* Takes a pending wake, if there is one. Owner only. */
 bool bide_parker_consume(struct bide_parker *parker);
 
-/* Makes a parker in FUTEX look again. Returns whether bide_parker_rouse must follow, which may be called with no lock held. */
+/* Makes a parker in FUTEX look again. Returns whether bide_parker_rouse must follow, which may be called
+ * with no lock held. */
 bool bide_parker_nudge(struct bide_parker *parker);
 void bide_parker_rouse(struct bide_parker *parker);
 

@@ -7,17 +7,18 @@
  *
  * INVARIANTS
  * 1. Without WAITED, the compare-and-swap that sets SET is the setter's last access to the event.
- * 2. With WAITED, the setter raises SETTING in the same step, and its last access is the critical section that
- *    lowers it, grants, and moves the granted waiters into a batch of its own. Only one setter is SETTING.
- * 3. While SETTING, no poll takes SET: the poller links instead and is granted. So nobody can return,
- *    and free the event, between a setter's first and last access.
+ * 2. With WAITED, the setter raises SETTING in the same step, and its last access is the critical section
+ *    that lowers it, grants, and moves the granted waiters into a batch of its own. Only one setter is
+ *    SETTING.
+ * 3. While SETTING, no poll takes SET: the poller links instead and is granted. So nobody can return, and
+ *    free the event, between a setter's first and last access.
  * 4. An automatic event's SET is handed over by the setter (GRANTED in the waiter's state), not left to be
  *    found: a granted waiter that is cancelled reports BIDE_COMPLETED, and no set is lost between the two.
  * 5. WAITED changes only under the wait lock, and equals "queue not empty" whenever the lock is free.
  *
  * Signal handlers: see invariant 7 in waiter.h. A handler that finds its own thread inside a wait lock
- * links the event into the thread's pending list; the unlock finishes the job. The event stays SETTING meanwhile, so
- * it cannot go away (3).
+ * links the event into the thread's pending list; the unlock finishes the job. The event stays SETTING
+ * meanwhile, so it cannot go away (3).
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/event.h"
@@ -75,7 +76,9 @@ static void release_waiters(bide_event *event)
 void bide_event_drain(struct bide_thread *thread)
 {
     while (thread->wait_locks == 0 && thread->pending_events) {
-        /* A handler may push between the two steps: it pushes in front, and runs to its end before we go on. */
+        /* A handler may push between the two steps: it pushes in front, and runs to its end before we go
+         * on.
+         * */
         bide_event *event = thread->pending_events;
         thread->pending_events = NULL;
         atomic_signal_fence(memory_order_seq_cst);
@@ -96,7 +99,8 @@ void bide_event_set(bide_event *event)
     do {
         wanted = seen | SET;
         if (seen & WAITED) wanted |= SETTING;
-        /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at SET" in poll */
+        /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at SET" in
+         * poll */
     } while (!atomic_compare_exchange_weak(word_of(event), &seen, wanted));
     if (!(wanted & SETTING) || (seen & SETTING)) return;
 

@@ -1,7 +1,7 @@
 /* The head of every future: what poll and cancel check before they reach the kind's own code.
  *
- * The state word holds the phase in its low byte and, above it, a digest of the address at the first poll, by
- * which a future that was moved is caught.
+ * The state word holds the phase in its low byte and, above it, a digest of the address at the first poll,
+ * by which a future that was moved is caught.
  *
  *   IDLE --poll: pending--> STARTED --poll: ready--> DONE   (a stream goes back to IDLE)
  *     |                        |

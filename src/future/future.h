@@ -5,8 +5,8 @@
 
 #include <bide/future.h>
 
-/* Marks a stream that has yielded as ready until it is released, so that a join polls it only once. Futures that
- * are no streams stay ready by themselves. */
+/* Marks a stream that has yielded as ready until it is released, so that a join polls it only once.
+ * Futures that are no streams stay ready by themselves. */
 void bide_future_hold(bide_future *future);
 void bide_future_release(bide_future *future);
 

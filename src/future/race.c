@@ -1,7 +1,7 @@
 /* Race and join: several futures awaited together through one context.
  *
- * Both hand their own context on, so each wake polls all members that are pending: right for a handful; sets
- * are for many.
+ * Both hand their own context on, so each wake polls all members that are pending: right for a handful;
+ * sets are for many.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/future.h"

@@ -1,15 +1,16 @@
 /* Sets of futures: members whose wakers put them on a ready list.
  *
- * A member is IDLE (in no set), WAITING (its future has a waker), or QUEUED (on the ready list). It is WAITING while
- * its future is being polled too: a wake in the middle of the poll queues it again.
+ * A member is IDLE (in no set), WAITING (its future has a waker), or QUEUED (on the ready list). It is
+ * WAITING while its future is being polled too: a wake in the middle of the poll queues it again.
  *
  * INVARIANTS
- * 1. The ready list, the members' states and the queue of the set's own waiter are guarded by the wait lock of the set.
+ * 1. The ready list, the members' states and the queue of the set's own waiter are guarded by the wait
+ *    lock of the set.
  * 2. A member is QUEUED if and only if it is on the ready list.
- * 3. If the ready list is not empty, then the set's waiter is not linked, or its wake has been taken by the
- *    thread that queued the first member.
- * 4. The set's waiter counts as waiting in the background (service.h) while it is linked for a context that
- *    drives nothing. Members never do by themselves: who waits for the set waits for them.
+ * 3. If the ready list is not empty, then the set's waiter is not linked, or its wake has been taken by
+ *    the thread that queued the first member.
+ * 4. The set's waiter counts as waiting in the background (service.h) while it is linked for a context
+ *    that drives nothing. Members never do by themselves: who waits for the set waits for them.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/set.h>
@@ -54,8 +55,8 @@ static void member_wake(void *arg)
     if (fire) bide_wake_run(&wake);
 }
 
-/* Takes the first ready member, or arranges for the context to be woken when there is one: returns NULL, and an
- * error if that was not possible. */
+/* Takes the first ready member, or arranges for the context to be woken when there is one: returns NULL,
+ * and an error if that was not possible. */
 static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
 {
     bool background = !(cx->flags_ & BIDE_CONTEXT_SERVED);

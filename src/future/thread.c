@@ -4,9 +4,9 @@
 
 #if defined(__GNUC__)
 #define NEVER_INLINED __attribute__((noinline))
-/* Initial-exec: the address is a register plus a constant, so that a signal handler on a thread that never used
- * Bide does not end up in the dynamic linker's allocator. The record is small enough for the static surplus
- * that a dlopened library gets. */
+/* Initial-exec: the address is a register plus a constant, so that a signal handler on a thread that never
+ * used Bide does not end up in the dynamic linker's allocator. The record is small enough for the static
+ * surplus that a dlopened library gets. */
 #define STATIC_TLS __attribute__((tls_model("initial-exec")))
 #else
 #define NEVER_INLINED

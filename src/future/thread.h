@@ -23,16 +23,16 @@ struct bide_thread {
     volatile unsigned wait_locks;
     /* Events set by signal handlers while a wait lock was held; drained at its unlock. */
     struct bide_event *volatile pending_events;
-    unsigned in_waker;    /* wakers being run on this thread, nested */
-    unsigned parkers_used; /* block_on calls nested on this thread */
-    struct bide_parker *parker; /* kept from one block_on to the next */
+    unsigned in_waker;            /* wakers being run on this thread, nested */
+    unsigned parkers_used;        /* block_on calls nested on this thread */
+    struct bide_parker *parker;   /* kept from one block_on to the next */
     struct bide_reactor *reactor; /* current reactor; NULL: the global one */
     struct bide_running_operation *operation;
     uint32_t random; /* state of a small generator, for fair choices */
 };
 
-/* The calling thread's record. Never inlined: compilers keep the address of thread-local data across calls,
- * which is wrong once a stackful task may continue on another thread. */
+/* The calling thread's record. Never inlined: compilers keep the address of thread-local data across
+ * calls, which is wrong once a stackful task may continue on another thread. */
 struct bide_thread *bide_thread_self(void);
 
 /* A small random number (xorshift32: G. Marsaglia, "Xorshift RNGs", 2003). */

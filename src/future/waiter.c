@@ -65,9 +65,9 @@ void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake)
     bide_ring_remove(&waiter->link_);
     wake->waker = waiter->waker_;
     wake->firing = stable ? NULL : waiter;
-    /* One step from LINKED to idle or FIRING, so that the owner never sees an idle waiter whose wake is still to
-     * come. release: our reads above come before the owner's reuse; for a stable target this is our last
-     * access. */
+    /* One step from LINKED to idle or FIRING, so that the owner never sees an idle waiter whose wake is
+     * still to come. release: our reads above come before the owner's reuse; for a stable target this is
+     * our last access. */
     atomic_fetch_add_explicit(BIDE_ATOMIC_U32(&waiter->state_),
                               (stable ? 0u : (uint32_t)BIDE_WAITER_FIRING) - (uint32_t)BIDE_WAITER_LINKED,
                               memory_order_release);
@@ -81,8 +81,8 @@ void bide_wake_run(const struct bide_wake *wake)
     thread->in_waker--;
     if (!wake->firing) return;
     _Atomic uint32_t *state = BIDE_ATOMIC_U32(&wake->firing->state_);
-    /* release: all that the waker did comes before the owner's acquire in quiesce. The memory may be gone from
-     * here on; the futex call uses the address alone. */
+    /* release: all that the waker did comes before the owner's acquire in quiesce. The memory may be gone
+     * from here on; the futex call uses the address alone. */
     uint32_t before = atomic_fetch_sub_explicit(state, BIDE_WAITER_FIRING, memory_order_release);
     if (before & BIDE_WAITER_AWAITED) bide_os_futex_wake_all(state);
 }

@@ -1,8 +1,8 @@
 /* Queues of waiters, and how a waiter is woken exactly once and left alone afterwards.
  *
- * A waiter is a node inside a future. A queue is a ring through a head node. All queues of one object are guarded
- * by the object's wait lock, one of a fixed table chosen by the object's address; so the lock outlives every
- * object, and a waking thread may finish its unlock after the object is gone.
+ * A waiter is a node inside a future. A queue is a ring through a head node. All queues of one object are
+ * guarded by the object's wait lock, one of a fixed table chosen by the object's address; so the lock
+ * outlives every object, and a waking thread may finish its unlock after the object is gone.
  *
  * A waiter's state word: LINKED, GRANTED, AWAITED, and in the upper bits the number of wakes being run.
  *
@@ -14,15 +14,16 @@
  *
  * INVARIANTS
  * 1. LINKED changes only under the wait lock; a waiter is in a ring if and only if it is LINKED.
- * 2. A wake is copied out under the lock that unlinks the waiter. For a target that may be freed (any waker but
- *    Bide's own) FIRING is raised in the same critical section and lowered after the waker has returned; that
- *    is the waking thread's last access to the waiter, and to the source none follows the unlock.
+ * 2. A wake is copied out under the lock that unlinks the waiter. For a target that may be freed (any
+ *    waker but Bide's own) FIRING is raised in the same critical section and lowered after the waker has
+ *    returned; that is the waking thread's last access to the waiter, and to the source none follows the
+ *    unlock.
  * 3. Bide's own targets (threads' contexts) are type-stable: a late wake of one is a spurious one, so
  *    nothing is raised and nobody waits for it.
- * 4. Quiescence: the owner's bide_waiter_detach returns when the waiter is neither LINKED nor FIRING. Only the
- *    owner links, so no wake can start afterwards.
- * 5. A batch to be woken stays in a ring (on the waking thread's stack) and is popped one at a time under the
- *    lock, so that unlinking by a cancel takes a member out of the batch and it never fires.
+ * 4. Quiescence: once the owner has unlinked (under the lock) and bide_waiter_quiesce has returned, the
+ *    waiter is neither LINKED nor FIRING. Only the owner links, so no wake can start afterwards.
+ * 5. A batch to be woken stays in a ring (on the waking thread's stack) and is popped one at a time under
+ *    the lock, so that unlinking by a cancel takes a member out of the batch and it never fires.
  * 6. No wait lock is held while a waker runs. Wait locks do not nest.
  * 7. A signal handler may interrupt a thread inside a wait lock: bide_event_set sees wait_locks > 0 then
  *    and leaves the event in pending_events, which the unlock drains.
@@ -74,9 +75,10 @@ void bide_wait_unlock(bide_os_mutex *lock);
 
 static inline uint32_t bide_waiter_state(const bide_waiter *waiter)
 {
-    /* acquire: pairs with the release that lowered FIRING or unlinked, so that the waking thread's reads of the
-     * waiter come before the owner's reuse */
-    return atomic_load_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)(uintptr_t)waiter)->state_), memory_order_acquire);
+    /* acquire: pairs with the release that lowered FIRING or unlinked, so that the waking thread's reads
+     * of the waiter come before the owner's reuse */
+    return atomic_load_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)(uintptr_t)waiter)->state_),
+                                memory_order_acquire);
 }
 
 /* Rings: the head is a link too, so that a node leaves without knowing whose it is. */
@@ -132,8 +134,8 @@ void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake);
 /* Runs a prepared wake. No lock held. */
 void bide_wake_run(const struct bide_wake *wake);
 
-/* Wakes a whole batch, one at a time: `batch` is a ring of waiters guarded by the wait lock of `object`, whose address alone is
- * used. Called with the lock held; returns with it released. */
+/* Wakes a whole batch, one at a time: `batch` is a ring of waiters guarded by the wait lock of `object`,
+ * whose address alone is used. Called with the lock held; returns with it released. */
 void bide_batch_wake(bide_os_mutex *lock, const void *object, bide_link *batch);
 
 /* Waits until no wake of this waiter is running. Called by the owner, no lock held. */

@@ -1,5 +1,5 @@
-/* Addresses: the system's sockaddr behind a value type. The storage always holds zeroes behind the address, so that equal
- * addresses of one family compare as bytes.
+/* Addresses: the system's sockaddr behind a value type. The storage always holds zeroes behind the
+ * address, so that equal addresses of one family compare as bytes.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/address.h>
@@ -13,8 +13,10 @@
 #include <sys/un.h>
 
 _Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_storage), "any socket address fits");
-_Static_assert(BIDE_ADDRESS_TEXT_MAX > sizeof(((struct sockaddr_un *)0)->sun_path) + 1, "any path fits as text");
-_Static_assert(BIDE_ADDRESS_TEXT_MAX >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof "[%]:65535", "IPv6 fits as text");
+_Static_assert(BIDE_ADDRESS_TEXT_MAX > sizeof(((struct sockaddr_un *)0)->sun_path) + 1,
+               "any path fits as text");
+_Static_assert(BIDE_ADDRESS_TEXT_MAX >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof "[%]:65535",
+               "IPv6 fits as text");
 
 #define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
 
@@ -265,7 +267,8 @@ static int print_ipv6(const bide_address *address, char *text, size_t capacity)
     (void)inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
     unsigned port = ntohs(in.sin6_port);
     if (in.sin6_scope_id == 0) return snprintf(text, capacity, "[%s]:%u", host, port);
-    if (if_indextoname(in.sin6_scope_id, name)) return snprintf(text, capacity, "[%s%%%s]:%u", host, name, port);
+    if (if_indextoname(in.sin6_scope_id, name))
+        return snprintf(text, capacity, "[%s%%%s]:%u", host, name, port);
     return snprintf(text, capacity, "[%s%%%u]:%u", host, (unsigned)in.sin6_scope_id, port);
 }
 

@@ -1,10 +1,11 @@
 /* TCP: connecting, listening, accepting, as operations on sources.
  *
- * Connecting: NEW --socket, connect: in progress, register--> WAITING --writable--> asks how it went --> done, or WAITING again.
- * The socket is registered after connect has answered, so that the first event belongs to the connection (an
- * unconnected socket reports a hang-up).
+ * Connecting: NEW --socket, connect: in progress, register--> WAITING --writable--> asks how it went -->
+ * done, or WAITING again. The socket is registered after connect has answered, so that the first event
+ * belongs to the connection (an unconnected socket reports a hang-up).
  *
- * Accepting: TAKING --no descriptors left--> PAUSED (the listener remembers it) --a descriptor closed, or 100 ms--> TAKING
+ * Accepting: TAKING --no descriptors left--> PAUSED (the listener remembers it) --a descriptor closed, or 100
+ * ms--> TAKING
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/net.h>
@@ -214,7 +215,8 @@ static int incoming_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops incoming_ops = {sizeof incoming_ops, incoming_poll, incoming_cancel, BIDE_FUTURE_STREAM};
+static const bide_future_ops incoming_ops = {sizeof incoming_ops, incoming_poll, incoming_cancel,
+                                             BIDE_FUTURE_STREAM};
 
 void bide_tcp_incoming_init(bide_tcp_incoming *incoming, bide_async *listener)
 {

@@ -1,8 +1,8 @@
 /* futex(2) of Linux.
  *
- * FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC deadline (futex(2)), so that no clock is read here and
- * an interrupted wait keeps its deadline. Called through syscall(2): glibc has no wrapper, and the raw call
- * is no cancellation point.
+ * FUTEX_WAIT_BITSET takes an absolute CLOCK_MONOTONIC deadline (futex(2)), so that no clock is read here
+ * and an interrupted wait keeps its deadline. Called through syscall(2): glibc has no wrapper, and the raw
+ * call is no cancellation point.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

@@ -76,8 +76,8 @@ bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length)
     }
 }
 
-/* A write to a pipe on kernels without RWF_NOSIGNAL: the signal is blocked meanwhile, and taken away if this write raised it. It is
- * sent to the writing thread (pipe(7)), so another thread's is never taken. */
+/* A write to a pipe on kernels without RWF_NOSIGNAL: the signal is blocked meanwhile, and taken away if
+ * this write raised it. It is sent to the writing thread (pipe(7)), so another thread's is never taken. */
 static ssize_t write_with_signal_blocked(bide_fd fd, const struct iovec *pieces, int count)
 {
     sigset_t pipe_only, before, pending;
@@ -134,7 +134,8 @@ bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t l
         return bide_os_writev(fd, kind, &piece, 1);
     }
     for (;;) {
-        ssize_t done = kind & BIDE_OS_SOCKET ? send(fd, buffer, length, MSG_NOSIGNAL) : write(fd, buffer, length);
+        ssize_t done =
+            kind & BIDE_OS_SOCKET ? send(fd, buffer, length, MSG_NOSIGNAL) : write(fd, buffer, length);
         if (done >= 0) return done;
         if (errno != EINTR) return bide_last_error();
     }
@@ -142,7 +143,8 @@ bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t l
 
 int bide_os_ready_now(bide_fd fd, bide_direction direction)
 {
-    struct pollfd entry = {.fd = fd, .events = direction == BIDE_READ ? POLLIN | POLLPRI | POLLRDHUP : POLLOUT};
+    struct pollfd entry = {.fd = fd,
+                           .events = direction == BIDE_READ ? POLLIN | POLLPRI | POLLRDHUP : POLLOUT};
     for (;;) {
         int count = poll(&entry, 1, 0);
         if (count == 0) return 0;

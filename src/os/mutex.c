@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/mutex.h"
 
-/* Critical sections are some tens of instructions; a sleep and its wake cost two system calls and often two
- * switches, so a short spin pays on more than one processor and costs little on one. */
+/* Critical sections are some tens of instructions; a sleep and its wake cost two system calls and often
+ * two switches, so a short spin pays on more than one processor and costs little on one. */
 #define SPINS 100
 
 void bide_os_mutex_lock_slow(bide_os_mutex *mutex)

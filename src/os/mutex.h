@@ -28,8 +28,8 @@ static inline void bide_os_mutex_lock(bide_os_mutex *mutex)
 
 static inline void bide_os_mutex_unlock(bide_os_mutex *mutex)
 {
-    /* release: what the holder wrote is seen by the next one's acquire. After the exchange the mutex may be
-     * gone already; the wake uses its address alone. */
+    /* release: what the holder wrote is seen by the next one's acquire. After the exchange the mutex may
+     * be gone already; the wake uses its address alone. */
     if (atomic_exchange_explicit(&mutex->word, 0, memory_order_release) == 2)
         bide_os_futex_wake_one(&mutex->word);
 }

@@ -17,7 +17,8 @@ int bide_os_connected(bide_fd fd, bool failed);
 
 int bide_os_listen(bide_fd fd, const bide_address *address, int backlog);
 
-/* Accepts: a descriptor like those of bide_os_tcp_socket, or an error; connections that died in the backlog are passed over. */
+/* Accepts: a descriptor like those of bide_os_tcp_socket, or an error; connections that died in the
+ * backlog are passed over. */
 int bide_os_accept(bide_fd fd, bide_fd *out, bide_address *peer);
 
 int bide_os_local_address(bide_fd fd, bide_address *out);

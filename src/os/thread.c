@@ -24,7 +24,8 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* All signals but those that a fault of the thread itself raises: blocking these is undefined (sigprocmask(2)). */
+/* All signals but those that a fault of the thread itself raises: blocking these is undefined
+ * (sigprocmask(2)). */
 static void asynchronous_signals(sigset_t *set)
 {
     static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};

@@ -9,9 +9,9 @@
 
 typedef pthread_t bide_os_thread;
 
-/* Starts a thread that runs function(arg). It is named (at most 15 bytes on Linux) and blocks all signals but
- * the synchronous ones (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that handlers run on the program's own threads.
- * Returns 0, or BIDE_ENOTHREAD when the system has no room for one. */
+/* Starts a thread that runs function(arg). It is named (at most 15 bytes on Linux) and blocks all signals
+ * but the synchronous ones (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that handlers
+ * run on the program's own threads. Returns 0, or BIDE_ENOTHREAD when the system has no room for one. */
 int bide_os_thread_start(bide_os_thread *thread, const char *name, void (*function)(void *), void *arg);
 
 /* Waits for its end and frees it. */
@@ -28,8 +28,8 @@ void bide_os_thread_precise_timers(void);
 int bide_os_cancel_disable(void);
 void bide_os_cancel_restore(int state);
 
-/* Arranges that function(arg) runs when the calling thread ends. At most one a thread: a second call replaces the
- * first. Returns 0 or BIDE_ENOMEM. */
+/* Arranges that function(arg) runs when the calling thread ends. At most one a thread: a second call
+ * replaces the first. Returns 0 or BIDE_ENOMEM. */
 int bide_os_thread_at_exit(void (*function)(void *), void *arg);
 
 #endif

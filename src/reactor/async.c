@@ -1,7 +1,8 @@
 /* bide_async: wrapping descriptors, and waiting for their readiness. Operations are in io.c.
  *
- * Readiness is not an operation: the caller, or a library of its own, does the system calls. So what is remembered may be
- * out of date, and a readiness future asks the kernel (poll(2), no time-out) before it trusts it:
+ * Readiness is not an operation: the caller, or a library of its own, does the system calls. So what is
+ * remembered may be out of date, and a readiness future asks the kernel (poll(2), no time-out) before it
+ * trusts it:
  *
  *   memory set --asked: yes--> ready        memory set --asked: no--> clear, link
  *   linked --event since--> ready (fresh: not asked again)
@@ -62,7 +63,8 @@ int bide_async_free(bide_async *async)
 
 int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
 {
-    if (!async || (flags & ~BIDE_RESTORE_MODE) || (!fd && (async->flags & BIDE_SOURCE_OWNED))) return BIDE_EINVAL;
+    if (!async || (flags & ~BIDE_RESTORE_MODE) || (!fd && (async->flags & BIDE_SOURCE_OWNED)))
+        return BIDE_EINVAL;
     bool blocking = (async->flags & BIDE_SOURCE_WAS_BLOCKING) && (flags & BIDE_RESTORE_MODE);
     bide_fd given_back;
     int error = bide_source_end(async, &given_back);

@@ -3,8 +3,8 @@
  *   POLLING --pending--> parked (driver.c) --notified--> POLLING
  *      |ready               \--deadline--> last try --pending--> CANCELLING --answered--> done
  *
- * The deadline is the parker's own limit, not a timer in the heap: arming it costs nothing, and a call that need not
- * wait never reads the clock.
+ * The deadline is the parker's own limit, not a timer in the heap: arming it costs nothing, and a call
+ * that need not wait never reads the clock.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/await.h"
@@ -38,7 +38,8 @@ static int cancel_and_wait(struct bide_reactor *reactor, struct bide_parker *par
 }
 
 /* The deadline has come: one more try, unless that was what the call did, then the end. */
-static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future, bide_instant deadline)
+static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
+                   bide_instant deadline)
 {
     int answer = BIDE_PENDING;
     if (deadline.ns != BIDE_NOW.ns) {

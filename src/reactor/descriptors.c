@@ -2,8 +2,8 @@
  *
  * INVARIANTS
  * 1. `waiting` tells whether the queue has waiters whenever the lock (the wait lock of the queue) is free.
- * 2. A closing counts before it looks at `waiting`, and a waiter looks at the count after it has raised `waiting`
- *    (both seq_cst): one of the two sees the other.
+ * 2. A closing counts before it looks at `waiting`, and a waiter looks at the count after it has raised
+ *    `waiting` (both seq_cst): one of the two sees the other.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/source.h"

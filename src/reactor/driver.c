@@ -36,13 +36,14 @@ static bool needs_service(struct bide_reactor *reactor)
     return !bide_ring_empty(&reactor->parked) || (reactor->helper && atomic_load(&reactor->background) > 0);
 }
 
-/* Sees to it that a vacant role has a TIMED standby if anybody needs one, and a held one a DEEP or TIMED standby. */
+/* Sees to it that a vacant role has a TIMED standby if anybody needs one, and a held one a DEEP or TIMED
+ * standby. */
 static void settle(struct bide_reactor *reactor, struct nudges *nudges)
 {
     if (!needs_service(reactor)) return;
     if (!reactor->standby) {
-        reactor->standby = bide_ring_empty(&reactor->parked) ? reactor->helper
-                                                             : (struct bide_parker *)reactor->parked.next_;
+        reactor->standby =
+            bide_ring_empty(&reactor->parked) ? reactor->helper : (struct bide_parker *)reactor->parked.next_;
         if (reactor->standby == reactor->holder) reactor->standby = NULL;
         if (!reactor->standby) return;
         /* It sleeps without limit so far, as an ordinary parked thread does. */
@@ -100,8 +101,8 @@ static void leave(struct bide_reactor *reactor, struct bide_parker *parker, stru
         settle(reactor, nudges);
 }
 
-/* One turn by the holder: waits until `limit` at most, runs the wakers that are due. Lock held on entry and return,
- * released in between. Returns what was handled, or the poller's error. */
+/* One turn by the holder: waits until `limit` at most, runs the wakers that are due. Lock held on entry
+ * and return, released in between. Returns what was handled, or the poller's error. */
 static int turn(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant limit)
 {
     bide_instant until = bide_earlier(limit, bide_heap_first(&reactor->heap));
@@ -176,8 +177,10 @@ static void join_parked(struct bide_reactor *reactor, struct bide_parker *parker
     }
 }
 
-/* Sleeps on the parker's word until it is woken, nudged, or the time has come. Lock held on entry and return, released in
- * between. With `interrupt`, first asks the helper for the role. Returns whether a standby's period went by. */
+/* Sleeps on the parker's word until it is woken, nudged, or the time has come. Lock held on entry and
+ * return, released in between. With `interrupt`, first asks the helper for the role. Returns whether a
+ * standby's period went by.
+ * */
 static bool sleep_parked(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline,
                          bool interrupt)
 {
@@ -292,8 +295,10 @@ void bide_driver_help(struct bide_reactor *reactor, struct bide_parker *parker)
     for (;;) {
         int result = bide_driver_park(reactor, parker, BIDE_NEVER);
         if (result == BIDE_ECANCELED) return;
-        /* The poller failed: the kernel is short of memory. Nothing can be done but to try again, not at once. */
-        if (result < 0) bide_os_futex_wait(&parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
+        /* The poller failed: the kernel is short of memory. Nothing can be done but to try again, not at
+         * once. */
+        if (result < 0)
+            bide_os_futex_wait(&parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
     }
 }
 

@@ -1,13 +1,15 @@
-/* Operations: read, write, vectored, peek, and the caller's own. Each is a future; the direct call is that future plus an await.
+/* Operations: read, write, vectored, peek, and the caller's own. Each is a future; the direct call is that
+ * future plus an await.
  *
  *            memory set, or last try                 would block
  *   POLLED --------------------------> system call --------------> memory cleared --> linked (pending)
  *      \ memory clear                     \ done: ready
  *       +-------> linked (pending)
  *
- * Why a memory that is clear may be trusted: operations clear it only when the kernel said EAGAIN, or after a short count on
- * TCP, where the kernel says the same by it (epoll(7), question 9), and no event came since. After a hang-up, an
- * error, or urgent data a short count proves nothing: a read stops at the urgent mark.
+ * Why a memory that is clear may be trusted: operations clear it only when the kernel said EAGAIN, or
+ * after a short count on TCP, where the kernel says the same by it (epoll(7), question 9), and no event
+ * came since. After a hang-up, an error, or urgent data a short count proves nothing: a read stops at the
+ * urgent mark.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/io.h"
@@ -79,7 +81,8 @@ static int io_poll(bide_future *self, bide_context *cx)
     bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
     for (;;) {
         /* Both, before the call: an operation of the caller's may want the other one. */
-        uint32_t seen[2] = {bide_source_readiness(async, BIDE_READ), bide_source_readiness(async, BIDE_WRITE)};
+        uint32_t seen[2] = {bide_source_readiness(async, BIDE_READ),
+                            bide_source_readiness(async, BIDE_WRITE)};
         if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try) {
             if (!bide_context_spend(cx)) return BIDE_PENDING;
             int error = bide_source_pin(async, io->generation_);
@@ -97,7 +100,8 @@ static int io_poll(bide_future *self, bide_context *cx)
             if (result != BIDE_EAGAIN) return finish(io, result);
             if (last_try) return BIDE_PENDING;
         }
-        int answer = bide_source_wait(async, io->generation_, (bide_direction)io->direction_, &io->waiter_, cx);
+        int answer =
+            bide_source_wait(async, io->generation_, (bide_direction)io->direction_, &io->waiter_, cx);
         if (answer == 0) return BIDE_PENDING;
         if (answer < 0) return finish(io, answer);
     }
@@ -124,8 +128,8 @@ static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction di
     io->result = BIDE_ECANCELED;
 }
 
-static void init_bytes(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction, const void *address,
-                       size_t length)
+static void init_bytes(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction,
+                       const void *address, size_t length)
 {
     init(io, async, kind, direction);
     io->address_ = (void *)(uintptr_t)address;
@@ -157,7 +161,8 @@ void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
     init_bytes(io, async, KIND_PEEK, BIDE_READ, buffer, length);
 }
 
-static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation, void *arg)
+static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation,
+                     void *arg)
 {
     init(io, operation ? async : NULL, KIND_OWN, direction);
     io->operation_ = operation;

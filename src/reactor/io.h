@@ -5,7 +5,8 @@
 
 #include <bide/async.h>
 
-/* Awaits the operation on the calling thread, driving its source's reactor. Its result, or the error of the await. */
+/* Awaits the operation on the calling thread, driving its source's reactor. Its result, or the error of
+ * the await. */
 bide_ssize bide_io_await(bide_io *io, bide_instant deadline);
 
 #endif

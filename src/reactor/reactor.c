@@ -10,7 +10,9 @@ static struct bide_reactor global_reactor = {
     .parked = {&global_reactor.parked, &global_reactor.parked},
 };
 
-/* Reactors made by hand and freed again; guarded by pool_lock. Never given back to the allocator (reactor.h). */
+/* Reactors made by hand and freed again; guarded by pool_lock. Never given back to the allocator
+ * (reactor.h).
+ * */
 static bide_os_mutex pool_lock;
 static struct bide_reactor *pool;
 

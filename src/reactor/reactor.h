@@ -1,7 +1,7 @@
 /* A reactor: a poller, a heap of timers, and the role of driving both.
  *
- * THE ROLE OF THE DRIVER is held by one thread at a time (`holder`). Only its holder waits in the poller and runs
- * wakers for events and timers; it never polls a future or runs user code but wakers meanwhile.
+ * THE ROLE OF THE DRIVER is held by one thread at a time (`holder`). Only its holder waits in the poller
+ * and runs wakers for events and timers; it never polls a future or runs user code but wakers meanwhile.
  *
  *            fresh thread parks           own wake, deadline; or helper and wanted
  *   VACANT ----------------------> HELD ------------------------------------------> VACANT
@@ -12,27 +12,28 @@
  * A parked thread (asleep on its state word) is one of:
  *   ordinary   sleeps until its wake or deadline
  *   standby    at most one: looks after the role
- *                TIMED  looks each period; takes a role that was vacant, and armed, for a whole period; goes DEEP
- *                       after a whole period with the role held by the same holder
+ *                TIMED  looks each period; takes a role that was vacant for a whole one while somebody
+ *                       needed service; goes DEEP after a whole one with the same holder
  *                DEEP   sleeps without limit; the next release makes it TIMED with one nudge
  * The helper thread ("async-io") is standby only when no thread in block_on is.
  *
  * INVARIANTS (all fields guarded by `lock` unless said otherwise)
  * 1. holder is the only thread inside bide_poller_wait of this reactor.
- * 2. `blocked` is set, and `wait_deadline` fixed, in the critical section in which the holder computed its deadline;
- *    a timer that becomes the earliest while `blocked` notifies the poller. So no earlier timer is slept over.
+ * 2. `blocked` is set, and `wait_deadline` fixed, in the critical section in which the holder computed its
+ *    deadline; a timer that becomes the earliest while `blocked` notifies the poller. So no earlier timer
+ *    is slept over.
  * 3. If the role is vacant and somebody needs service (a parked thread, or background > 0 on the global
  *    reactor with a helper), then a TIMED standby exists, or the role is on offer to a nudged thread. Each
  *    transition re-establishes it before it unlocks: release, leave, arm, and a standby's look.
- * 4. epoch grows with each take and each release; a standby that finds it unchanged since its last look knows that the
- *    state was the same for the whole period.
+ * 4. epoch grows with each take and each release; a standby that finds it unchanged since its last look
+ *    knows that the state was the same for the whole period.
  * 5. A thread that leaves hands on what it had: the role, an offer, the place of the standby.
  * 6. Nobody is woken for a release as such: in the steady state, the releaser comes back.
- * 7. A thread in block_on that finds the role with the helper asks for it (`wanted`, one notify); the helper
- *    releases it and it is offered to the first parked thread.
+ * 7. A thread in block_on that finds the role with the helper asks for it (`wanted`, one notify); the
+ *    helper releases it and it is offered to the first parked thread.
  *
- * Reactors are type-stable: freed ones are kept for the next bide_reactor_new, so that stale handles find a lock and an epoch that
- * no longer match.
+ * Reactors are type-stable: freed ones are kept for the next bide_reactor_new, so that stale handles find
+ * a lock and an epoch that no longer match.
  *
  * docs/models/role.pml is this protocol as a model.
  *
@@ -48,8 +49,8 @@
 #include <bide/reactor.h>
 #include <bide/timer.h>
 
-/* A standby's period. The role is taken between one and two periods after it fell vacant; with the slack of the sleep that stays under
- * the millisecond in which a background waiter is to be served. */
+/* A standby's period. The role is taken between one and two periods after it fell vacant; with the slack
+ * of the sleep that stays under the millisecond in which a background waiter is to be served. */
 #define BIDE_STANDBY_PERIOD BIDE_MICROSECONDS(300)
 
 /* Events taken from the poller in one turn, and timers fired in one turn. */
@@ -62,9 +63,9 @@ struct bide_reactor {
     bide_poller *poller;           /* NULL while closed */
     bool edge;                     /* the poller has edge-triggered mode */
     bool global;
-    bool external;      /* another loop sleeps for us: `blocked` stays set between turns */
+    bool external;                  /* another loop sleeps for us: `blocked` stays set between turns */
     _Atomic uint32_t epoch_of_life; /* grows with each close: what was armed before is cancelled */
-    int entered;        /* threads that have it as their current one (hand-made reactors) */
+    int entered;                    /* threads that have it as their current one (hand-made reactors) */
 
     struct bide_parker *holder;
     bool blocked;
@@ -101,11 +102,13 @@ int bide_reactor_open(struct bide_reactor *reactor);
 
 /* --- driver.c --- */
 
-/* Waits until the parker is notified (0) or the deadline has passed (BIDE_ETIMEDOUT), driving the reactor meanwhile if the
- * role can be had. Or an error of the poller. */
+/* Waits until the parker is notified (0) or the deadline has passed (BIDE_ETIMEDOUT), driving the reactor
+ * meanwhile if the role can be had. Or an error of the poller. */
 int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline);
 
-/* One turn without waiting, if the role is vacant: what a thread that does not stop working owes the others. */
+/* One turn without waiting, if the role is vacant: what a thread that does not stop working owes the
+ * others.
+ * */
 void bide_driver_yield(struct bide_reactor *reactor, struct bide_parker *parker);
 
 /* One turn for bide_reactor_run_once. */
@@ -117,7 +120,8 @@ void bide_driver_help(struct bide_reactor *reactor, struct bide_parker *parker);
 /* Brings invariant 3 about after something was armed in the background. */
 void bide_driver_call_standby(struct bide_reactor *reactor);
 
-/* A timer became the first: whether the driver must be notified, with bide_driver_interrupt after the unlock. Lock held. */
+/* A timer became the first: whether the driver must be notified, with bide_driver_interrupt after the
+ * unlock. Lock held. */
 static inline bool bide_driver_sleeps_past(const struct bide_reactor *reactor, bide_instant deadline)
 {
     return reactor->blocked && bide_before(deadline, reactor->wait_deadline);
@@ -127,8 +131,8 @@ void bide_driver_interrupt(struct bide_reactor *reactor);
 
 /* --- background.c --- */
 
-/* Counts one more waiter in the background and sees to it that somebody serves it. 0, or BIDE_ENOTHREAD, BIDE_ENOTSUP,
- * BIDE_ENOMEM (nothing counted then). No lock held. */
+/* Counts one more waiter in the background and sees to it that somebody serves it. 0, or BIDE_ENOTHREAD,
+ * BIDE_ENOTSUP, BIDE_ENOMEM (nothing counted then). No lock held. */
 int bide_background_arm(struct bide_reactor *reactor);
 void bide_background_disarm(struct bide_reactor *reactor);
 

@@ -9,7 +9,8 @@
 /* Bits of the pins word; the count of running system calls is above them. */
 enum { CLOSING = 1u, CANCELED = 2u, PIN = 4u };
 
-/* --- The table: chunks that double, so that an index finds its source without a lock and none ever moves --- */
+/* --- The table: chunks that double, so that an index finds its source without a lock and none ever moves ---
+ * */
 
 #define FIRST_CHUNK 64u
 #define CHUNKS 24
@@ -21,7 +22,9 @@ static bide_os_mutex table_lock;
 static uint32_t table_size;
 static uint32_t free_head = UINT32_MAX;
 static uint32_t free_tail = UINT32_MAX;
-/* Reuse begins with this many free: a handle that is used after its end is then caught as long as possible. */
+/* Reuse begins with this many free: a handle that is used after its end is then caught as long as
+ * possible.
+ * */
 #define QUARANTINE 32
 static uint32_t free_count;
 
@@ -111,7 +114,8 @@ static int register_source(bide_async *source, uint32_t generation)
     int error = BIDE_ECANCELED;
     if (poller && reactor->edge)
         error = bide_poller_add(poller, source->fd, key_of(source, generation),
-                                BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_PRI | BIDE_POLL_RDHUP, BIDE_POLL_EDGE);
+                                BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_PRI | BIDE_POLL_RDHUP,
+                                BIDE_POLL_EDGE);
     else if (poller)
         error = bide_poller_add(poller, source->fd, key_of(source, generation), 0, BIDE_POLL_ONESHOT);
     unborrow_poller(reactor);
@@ -122,7 +126,8 @@ static int register_source(bide_async *source, uint32_t generation)
 static int rearm(bide_async *source)
 {
     unsigned wanted = 0;
-    if (!bide_ring_empty(&source->queue[BIDE_READ])) wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
+    if (!bide_ring_empty(&source->queue[BIDE_READ]))
+        wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
     if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
     if ((source->armed & wanted) == wanted) return 0;
     bide_poller *poller = borrow_poller(bide_source_reactor(source));
@@ -177,7 +182,8 @@ int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
 int bide_source_pin(bide_async *source, uint32_t generation)
 {
     if (generation & 1) return BIDE_EFREED;
-    /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in bide_source_end */
+    /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in
+     * bide_source_end */
     uint32_t before = atomic_fetch_add(&source->pins, PIN);
     if (!(before & (CLOSING | CANCELED)) &&
         atomic_load_explicit(&source->generation, memory_order_relaxed) == generation)
@@ -201,7 +207,9 @@ static void wait_for_pins(bide_async *source)
     }
 }
 
-/* Moves all waiters of a direction into the batch, and counts those in the background down. Wait lock held. */
+/* Moves all waiters of a direction into the batch, and counts those in the background down. Wait lock
+ * held.
+ * */
 static void collect(bide_async *source, bide_direction direction, bide_link *batch)
 {
     bide_link *queue = &source->queue[direction];
@@ -232,7 +240,8 @@ int bide_source_end(bide_async *source, bide_fd *fd)
     atomic_fetch_add(&source->generation, 1);
     collect(source, BIDE_READ, &batch);
     collect(source, BIDE_WRITE, &batch);
-    /* The poller of a source that was cancelled with its reactor is gone, and the reactor perhaps in use again. */
+    /* The poller of a source that was cancelled with its reactor is gone, and the reactor perhaps in use
+     * again. */
     bool registered = !(atomic_load(&source->pins) & CANCELED);
     struct bide_reactor *reactor = bide_source_reactor(source);
     *fd = source->fd;
@@ -272,10 +281,11 @@ void bide_source_cancel_all(struct bide_reactor *reactor)
 void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen)
 {
     if (!(seen & BIDE_SOURCE_READY)) return;
-    /* Fails if an event came since: then there is something again. relaxed: only the word itself matters, and who links looks at it
-     * under the lock under which an event takes waiters out. */
-    (void)atomic_compare_exchange_strong_explicit(&source->ready[direction], &seen, seen & ~(uint32_t)BIDE_SOURCE_READY,
-                                                  memory_order_relaxed, memory_order_relaxed);
+    /* Fails if an event came since: then there is something again. relaxed: only the word itself matters,
+     * and who links looks at it under the lock under which an event takes waiters out. */
+    (void)atomic_compare_exchange_strong_explicit(&source->ready[direction], &seen,
+                                                  seen & ~(uint32_t)BIDE_SOURCE_READY, memory_order_relaxed,
+                                                  memory_order_relaxed);
 }
 
 static void set_ready(bide_async *source, bide_direction direction, uint32_t flags)
@@ -283,7 +293,8 @@ static void set_ready(bide_async *source, bide_direction direction, uint32_t fla
     _Atomic uint32_t *word = &source->ready[direction];
     uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
     /* The count wraps around in its 24 bits by itself: it is at the top. */
-    while (!atomic_compare_exchange_weak_explicit(word, &seen, (seen + BIDE_SOURCE_EVENT) | BIDE_SOURCE_READY | flags,
+    while (!atomic_compare_exchange_weak_explicit(word, &seen,
+                                                  (seen + BIDE_SOURCE_EVENT) | BIDE_SOURCE_READY | flags,
                                                   memory_order_release, memory_order_relaxed)) {
     }
 }
@@ -293,8 +304,9 @@ void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *even
     bide_async *source = at((uint32_t)event->key);
     uint32_t generation = (uint32_t)(event->key >> 32);
     unsigned ready = event->ready;
-    uint32_t flags = (ready & BIDE_POLL_HUP ? BIDE_SOURCE_HUP : 0u) | (ready & BIDE_POLL_RDHUP ? BIDE_SOURCE_RDHUP : 0u) |
-                     (ready & BIDE_POLL_ERR ? BIDE_SOURCE_ERR : 0u) | (ready & BIDE_POLL_PRI ? BIDE_SOURCE_PRI : 0u);
+    uint32_t flags =
+        (ready & BIDE_POLL_HUP ? BIDE_SOURCE_HUP : 0u) | (ready & BIDE_POLL_RDHUP ? BIDE_SOURCE_RDHUP : 0u) |
+        (ready & BIDE_POLL_ERR ? BIDE_SOURCE_ERR : 0u) | (ready & BIDE_POLL_PRI ? BIDE_SOURCE_PRI : 0u);
     bide_link batch;
     bide_ring_init(&batch);
     bide_os_mutex *lock = bide_wait_lock(source);
@@ -310,7 +322,8 @@ void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *even
             collect(source, BIDE_WRITE, &batch);
         }
         if (!reactor->edge && rearm(source) != 0) {
-            /* Whoever still waits would not be woken any more: they are woken now, and get the error when they link. */
+            /* Whoever still waits would not be woken any more: they are woken now, and get the error when
+             * they link. */
             collect(source, BIDE_READ, &batch);
             collect(source, BIDE_WRITE, &batch);
         }

@@ -1,22 +1,25 @@
-/* A source: what is behind a bide_async. A descriptor, registered once for both directions, whose readiness is
- * remembered.
+/* A source: what is behind a bide_async. A descriptor, registered once for both directions, whose
+ * readiness is remembered.
  *
  *   FREE --alloc--> LIVE --free, into_fd--> CLOSING --no system call left--> FREE
  *                     \--its reactor closes--> CANCELED --free, into_fd--> CLOSING
  *
  * INVARIANTS
- * 1. Sources are type-stable: in chunks that are never freed. `generation` is even while LIVE or CANCELED and odd otherwise,
- *    and grows with each change; who holds a source without owning it (a future, an event) holds its generation too.
+ * 1. Sources are type-stable: in chunks that are never freed. `generation` is even while LIVE or CANCELED
+ *    and odd otherwise, and grows with each change; who holds a source without owning it (a future, an
+ *    event) holds its generation too.
  * 2. A system call on the descriptor runs only between pin and unpin, and pin fails once CLOSING. The
  *    descriptor is deregistered and closed after the last unpin.
- * 3. The readiness word of a direction is written by events (set READY and the flags, count the event) and by operations that
- *    found it drained (clear READY, only if the word is what they saw before their call). So a
- *    memory is never cleared over a newer event.
- * 4. The queues are guarded by the wait lock of the source. A waiter links only if READY is clear under that lock; an event sets READY
- *    before it takes the waiters out under it. So none sleeps through an event.
- * 5. A waiter that counts as background (BIDE_WAITER_BACKGROUND) is counted down by whoever takes it out, and the flag cleared.
- * 6. Where the poller has no edge-triggered mode the registration is one-shot, and `armed` holds what it is
- *    armed for: at least the directions that have waiters.
+ * 3. The readiness word of a direction is written by events (set READY and the flags, count the event) and
+ *    by operations that found it drained (clear READY, only if the word is what they saw before their
+ *    call). So a memory is never cleared over a newer event.
+ * 4. The queues are guarded by the wait lock of the source. A waiter links only if READY is clear under
+ *    that lock; an event sets READY before it takes the waiters out under it. So none sleeps through an
+ *    event.
+ * 5. A waiter that counts as background (BIDE_WAITER_BACKGROUND) is counted down by whoever takes it out,
+ *    and the flag cleared.
+ * 6. Where the poller has no edge-triggered mode the registration is one-shot, and `armed` holds what it
+ *    is armed for: at least the directions that have waiters.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_REACTOR_SOURCE_H
@@ -30,7 +33,8 @@
 /* A readiness word: flags in the low byte, above them the number of events so far, modulo 2^24. */
 enum {
     BIDE_SOURCE_READY = 1u, /* worth a try */
-    BIDE_SOURCE_HUP = 2u,   /* this and the following stay once seen: a short count then no longer means drained */
+    /* These stay once seen: a short count then no longer means drained. */
+    BIDE_SOURCE_HUP = 2u,
     BIDE_SOURCE_RDHUP = 4u,
     BIDE_SOURCE_ERR = 8u,
     BIDE_SOURCE_PRI = 16u,
@@ -46,11 +50,12 @@ struct bide_async {
     _Atomic uint32_t generation;
     _Atomic uint32_t ready[2];
     bide_fd fd;
-    uint32_t flags; /* fixed while LIVE */
+    uint32_t flags;                         /* fixed while LIVE */
     _Atomic(struct bide_reactor *) reactor; /* fixed while LIVE; atomic for those who hold a stale handle */
     bide_link queue[2];
     bide_waiter stored[2]; /* for bide_async_poll_readable and _writable */
-    int64_t pause_until;   /* a listener that ran out of descriptors: until then, or until one was closed; wait lock */
+    /* A listener that ran out of descriptors pauses until then, or until one was closed; wait lock. */
+    int64_t pause_until;
     uint32_t pause_closings;
     uint32_t index;
     uint32_t next_free;
@@ -78,7 +83,8 @@ static inline struct bide_reactor *bide_source_reactor(bide_async *source)
 /* The generation to hold, for a future that is being made. */
 static inline uint32_t bide_source_generation(const bide_async *source)
 {
-    return source ? atomic_load_explicit(&((bide_async *)(uintptr_t)source)->generation, memory_order_acquire) : 1;
+    return source ? atomic_load_explicit(&((bide_async *)(uintptr_t)source)->generation, memory_order_acquire)
+                  : 1;
 }
 
 static inline uint32_t bide_source_readiness(bide_async *source, bide_direction direction)
@@ -105,7 +111,8 @@ uint32_t bide_descriptors_closings(void);
 /* One was closed. */
 void bide_descriptors_closed(void);
 
-/* Links the waiter until the next closing, unless there was one since `closings` was read. Returns whether it waits. */
+/* Links the waiter until the next closing, unless there was one since `closings` was read. Returns whether
+ * it waits. */
 bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t closings);
 void bide_descriptors_leave(bide_waiter *waiter);
 

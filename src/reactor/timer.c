@@ -6,11 +6,12 @@
  *    +---------cancel----------+
  *
  * INVARIANTS
- * 1. id_, deadline_, period_, the waiter's link and the settings in its flags are guarded by the reactor's lock.
- * 2. id_ is not 0 if and only if the waiter is LINKED; a timer that is never is in the heap too, at BIDE_NEVER, so
- *    that setters need no memory and a shutdown finds it.
- * 3. Whether it has fired is decided by poll, by the clock: a wake-up is only a hint, and a setter that comes between the
- *    two is not overlooked.
+ * 1. id_, deadline_, period_, the waiter's link and the settings in its flags are guarded by the reactor's
+ *    lock.
+ * 2. id_ is not 0 if and only if the waiter is LINKED; a timer that is never is in the heap too, at
+ *    BIDE_NEVER, so that setters need no memory and a shutdown finds it.
+ * 3. Whether it has fired is decided by poll, by the clock: a wake-up is only a hint, and a setter that
+ *    comes between the two is not overlooked.
  * 4. One initialised before its reactor was closed (epoch_) is cancelled.
  *
  * The waiter is in no ring: while LINKED its link is a ring by itself, for the sake of bide_waiter_take.
