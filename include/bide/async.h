@@ -99,7 +99,7 @@ BIDE_API int bide_wait_writable(bide_async *async, bide_instant deadline);
 
 /** Waiting for readiness as a future. */
 typedef struct bide_readiness {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_waiter waiter_;
     bide_async *async_;
     uint32_t generation_;
@@ -198,7 +198,7 @@ BIDE_API int bide_async_shutdown(bide_async *async, bide_direction direction);
 
 /** One input or output operation as a future. Buffers must stay until it is ready or cancelled. */
 typedef struct bide_io {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_waiter waiter_;
     bide_async *async_;
     uint32_t generation_;

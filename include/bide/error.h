@@ -81,7 +81,7 @@ extern "C" {
     X(BIDE_END, -111, "end: nothing more will come")                                            \
     X(BIDE_EEOF, -112, "end of the stream before all bytes came")
 
-#define BIDE_ERROR_CONSTANT_(name, value, message) name = value,
+#define BIDE_ERROR_CONSTANT_(name, value, message) name = (value),
 /** The error constants; see BIDE_ERRORS for values and meanings. */
 enum bide_error { BIDE_ERRORS(BIDE_ERROR_CONSTANT_) BIDE_OK = 0 };
 #undef BIDE_ERROR_CONSTANT_

@@ -62,7 +62,7 @@ BIDE_API int bide_event_wait(bide_event *event, bide_instant deadline);
 
 /** Waiting for an event, as a future. */
 typedef struct bide_event_waiting {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_event *event_;
     bide_waiter waiter_;
     int result; /**< 0, or BIDE_ECANCELED */

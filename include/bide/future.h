@@ -200,7 +200,7 @@ BIDE_API int bide_sleep_until(bide_instant instant);
 
 /** A race as a future of its own, to be part of others. */
 typedef struct bide_racing {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_future *const *futures_;
     size_t count_;
     bool *completed_;
@@ -214,7 +214,7 @@ BIDE_API void bide_racing_init(bide_racing *racing, bide_future *const *futures,
 
 /** A join as a future of its own. */
 typedef struct bide_joining {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_future *const *futures_;
     size_t count_;
     int result; /**< when ready: 0, or the first misuse error of a member */

@@ -33,7 +33,7 @@ BIDE_API int bide_tcp_connect(bide_async **out, const bide_address *address, bid
 
 /** Connecting as a future. */
 typedef struct bide_tcp_connecting {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_io io_;
     bide_address address_;
     bide_async *conn; /**< when ready with result 0: the connection, the caller's from then on */
@@ -67,7 +67,7 @@ BIDE_API int bide_tcp_accept(bide_async *listener, bide_async **conn, bide_addre
 
 /** Accepted connections as a stream of futures: poll again for the next one. */
 typedef struct bide_tcp_incoming {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_async *listener_;
     bide_io io_;
     bide_timer pause_;

@@ -30,7 +30,7 @@ typedef struct bide_set_member {
  * Used by one thread at a time; wakes come from any. Allocates nothing.
  */
 typedef struct bide_set {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_link ready_;
     bide_link queue_;
     bide_waiter waiter_;

@@ -31,7 +31,7 @@ typedef enum bide_missed {
  * it; all else as for any future. Belongs to the reactor that was current when it was initialised.
  */
 typedef struct bide_timer {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     uint32_t id_;
     uint32_t epoch_;
     bide_waiter waiter_;
@@ -102,7 +102,7 @@ BIDE_API int bide_timer_wait(bide_timer *timer);
 
 /** A deadline around another future. */
 typedef struct bide_timeout {
-    bide_future future;
+    bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_future *inner_;
     bide_timer timer_;
     /** When ready: 0 (the inner future is ready), BIDE_ETIMEDOUT (it was cancelled), or an error. */

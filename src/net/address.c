@@ -253,7 +253,7 @@ static int print_unix(const bide_address *address, char *text, size_t capacity)
     for (size_t i = 0; i < length && (abstract || path[i]) && used + 1 < capacity; i++) {
         unsigned char byte = path[i];
         if (abstract && i == 0) byte = '@';
-        text[used++] = byte < ' ' || byte == 0x7f ? '?' : (char)byte;
+        text[used++] = (char)(byte < ' ' || byte == 0x7f ? '?' : byte);
     }
     text[used] = '\0';
     return (int)used;
