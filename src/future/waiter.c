@@ -3,6 +3,7 @@
 #include "future/waiter.h"
 
 #include "future/event.h"
+#include "os/assert.h"
 
 /* Enough that two busy sources seldom meet; a power of two for the mask. Each on a cache line of its own. */
 #define LOCKS 64
@@ -17,6 +18,7 @@ bide_os_mutex *bide_wait_lock(const void *object)
     /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
     uintptr_t address = (uintptr_t)object;
     bide_os_mutex *mutex = &locks[((address >> 4) ^ (address >> 10)) % LOCKS].mutex;
+    BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
     thread->wait_locks++;
     atomic_signal_fence(memory_order_seq_cst);
     bide_os_mutex_lock(mutex);
@@ -45,6 +47,7 @@ void bide_ring_splice(bide_link *from, bide_link *to)
 
 void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, uint32_t flags)
 {
+    BIDE_ASSERT(!(bide_waiter_state(waiter) & BIDE_WAITER_LINKED)); /* invariant 1 */
     waiter->waker_ = waker;
     waiter->flags_ = flags;
     bide_ring_append(queue, &waiter->link_);
@@ -54,6 +57,7 @@ void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, u
 
 void bide_waiter_unlink(bide_waiter *waiter)
 {
+    BIDE_ASSERT(bide_waiter_state(waiter) & BIDE_WAITER_LINKED); /* invariant 1 */
     bide_ring_remove(&waiter->link_);
     atomic_fetch_and_explicit(BIDE_ATOMIC_U32(&waiter->state_), ~(uint32_t)BIDE_WAITER_LINKED,
                               memory_order_release);
@@ -61,6 +65,7 @@ void bide_waiter_unlink(bide_waiter *waiter)
 
 void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake)
 {
+    BIDE_ASSERT(bide_waiter_state(waiter) & BIDE_WAITER_LINKED); /* invariant 1 */
     bool stable = (waiter->flags_ & BIDE_WAITER_STABLE) != 0;
     bide_ring_remove(&waiter->link_);
     wake->waker = waiter->waker_;
@@ -76,6 +81,7 @@ void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake)
 void bide_wake_run(const struct bide_wake *wake)
 {
     struct bide_thread *thread = bide_thread_self();
+    BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
     thread->in_waker++;
     wake->waker.wake(wake->waker.arg);
     thread->in_waker--;

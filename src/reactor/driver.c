@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/reactor.h"
 
+#include "os/assert.h"
+
 static inline void count(_Atomic uint64_t *counter, uint64_t by)
 {
     atomic_fetch_add_explicit(counter, by, memory_order_relaxed);
@@ -54,10 +56,12 @@ static void settle(struct bide_reactor *reactor, struct nudges *nudges)
         reactor->standby->seen_epoch = reactor->epoch;
         nudge(nudges, reactor->standby);
     }
+    BIDE_ASSERT(reactor->holder || !reactor->poller || reactor->standby_timed); /* invariant 3 */
 }
 
 static void take(struct bide_reactor *reactor, struct bide_parker *parker)
 {
+    BIDE_ASSERT(!reactor->holder); /* invariant 1 */
     reactor->holder = parker;
     reactor->epoch++;
     reactor->offered = NULL;
@@ -124,6 +128,7 @@ static int turn(struct bide_reactor *reactor, struct bide_parker *parker, bide_i
     if (events > 0) count(&reactor->events_seen, (uint64_t)events);
 
     bide_os_mutex_lock(&reactor->lock);
+    BIDE_ASSERT(reactor->holder == parker); /* invariant 1 */
     reactor->blocked = false;
     int timers = bide_timer_dispatch(reactor);
     return events < 0 ? events : events + timers;

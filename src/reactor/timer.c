@@ -18,6 +18,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/future.h"
+#include "os/assert.h"
 #include "reactor/reactor.h"
 
 _Static_assert(sizeof(bide_timer) <= 96, "a timer takes 96 bytes at most");
@@ -177,6 +178,7 @@ static const bide_future_ops timer_ops = {sizeof timer_ops, timer_poll, timer_ca
 static void fire(struct bide_reactor *reactor, bide_timer *timer)
 {
     struct bide_wake wake;
+    BIDE_ASSERT(timer->id_); /* invariant 2 */
     timer->id_ = 0;
     if (timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(reactor);
     bide_waiter_take(&timer->waiter_, &wake);
