@@ -1,8 +1,8 @@
 /* The poller: registrations, modes, and what is reported. Waiting and waking are in test_poller_wait.c, what
  * happens when the system denies something in test_poller_fallback.c.
  *
- * All tests use the back end that bide_poller_new() chooses, so that a run with BIDE_BACKEND=poll repeats them
- * there.
+ * All tests use the back end that bide_poller_new() chooses, so that a run with BIDE_BACKEND=poll repeats
+ * them there.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -32,7 +32,7 @@ static void close_all(void)
 
 TestSuite(poller, .init = open_all, .fini = close_all, .timeout = 30);
 
-/* --- registrations ---------------------------------------------------------------------------------------- */
+/* --- registrations -------------------------------------------------------------------------------------- */
 
 Test(poller, a_ready_descriptor_is_reported_with_its_key_and_readiness)
 {
@@ -200,7 +200,7 @@ Test(poller, two_pollers_watching_one_descriptor_both_see_it_per_mode)
     bide_poller_free(second);
 }
 
-/* --- modes ------------------------------------------------------------------------------------------------ */
+/* --- modes ---------------------------------------------------------------------------------------------- */
 
 Test(poller, one_shot_reports_once_until_modified)
 {
@@ -350,7 +350,7 @@ Test(poller, a_hundred_sockets_in_random_order_give_one_event_each_in_one_shot_m
     }
 }
 
-/* --- readiness beyond reading and writing ------------------------------------------------------------------- */
+/* --- readiness beyond reading and writing --------------------------------------------------------------- */
 
 Test(poller, a_hang_up_is_reported_without_being_asked_for)
 {
@@ -442,7 +442,7 @@ Test(poller, one_shot_with_an_error_pending_does_not_spin)
     (void)close(ends[1]);
 }
 
-/* --- more ready than room ------------------------------------------------------------------------------------ */
+/* --- more ready than room ------------------------------------------------------------------------------- */
 
 Test(poller, with_more_ready_than_room_none_starves)
 {
@@ -495,7 +495,7 @@ Test(poller, a_wait_fills_a_large_array_in_one_go)
     }
 }
 
-/* --- bad input ------------------------------------------------------------------------------------------------ */
+/* --- bad input ------------------------------------------------------------------------------------------ */
 
 Test(poller, regular_files_and_folders_are_refused_and_nothing_is_registered)
 {
@@ -565,7 +565,7 @@ Test(poller, a_wait_without_room_is_invalid)
     cr_assert_gives(bide_poller_wait(poller, &event, 1, BIDE_NEVER), 0);
 }
 
-/* --- the choice of the back end -------------------------------------------------------------------------------- */
+/* --- the choice of the back end ------------------------------------------------------------------------- */
 
 static void expect_backend(const char *wanted, const char *name)
 {
@@ -605,7 +605,7 @@ Test(poller, an_unknown_back_end_is_an_error)
     cr_assert_gives(bide_poller_new(NULL, NULL), BIDE_EINVAL);
 }
 
-/* --- life and embedding ------------------------------------------------------------------------------------------ */
+/* --- life and embedding --------------------------------------------------------------------------------- */
 
 /* How many descriptors would stay open in a program that this one executes. */
 static int inherited_count(void)

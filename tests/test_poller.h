@@ -39,8 +39,8 @@ extern bide_poller *poller;
 /* Two connected stream sockets, both non-blocking. */
 static inline void make_pair(int pair[2])
 {
-    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0, "socketpair: %s",
-                 strerror(errno));
+    int failed = socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair);
+    cr_assert_eq(failed, 0, "socketpair: %s", strerror(errno));
 }
 
 static inline void close_pair(const int pair[2])

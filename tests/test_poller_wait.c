@@ -32,7 +32,7 @@ static void close_all(void)
 
 TestSuite(poller_wait, .init = open_all, .fini = close_all, .timeout = 30);
 
-/* --- hooks ---------------------------------------------------------------------------------------------------- */
+/* --- hooks ---------------------------------------------------------------------------------------------- */
 
 static const bide_poll_backend *real;
 static bide_poll_backend hooked;
@@ -114,7 +114,7 @@ static void expect_end(int events)
     cr_assert_gives(bide_poller_wait(poller, &event, 1, BIDE_NEVER), events);
 }
 
-/* --- deadlines ------------------------------------------------------------------------------------------------ */
+/* --- deadlines ------------------------------------------------------------------------------------------ */
 
 Test(poller_wait, a_hundred_waits_of_zero_do_not_block)
 {
@@ -171,8 +171,8 @@ Test(poller_wait, no_wait_is_shorter_than_asked)
 
 Test(poller_wait, a_deadline_beyond_all_bounds_is_for_ever)
 {
-    const bide_instant far[] = {BIDE_NEVER, bide_instant_from_ns(INT64_MAX - 1), bide_after(BIDE_DURATION_MAX),
-                                bide_after(BIDE_HOURS(24 * 365 * 200))};
+    const bide_instant far[] = {BIDE_NEVER, bide_instant_from_ns(INT64_MAX - 1),
+                                bide_after(BIDE_DURATION_MAX), bide_after(BIDE_HOURS(24 * 365 * 200))};
     for (size_t i = 0; i < sizeof far / sizeof *far; i++) {
         struct waiter waiter;
         waiter_start(&waiter, poller, far[i]);
@@ -208,7 +208,7 @@ Test(poller_wait, an_idle_wait_is_never_woken)
     cr_assert_gives(waiter_join(&waiter), 0);
 }
 
-/* --- signals ---------------------------------------------------------------------------------------------------- */
+/* --- signals -------------------------------------------------------------------------------------------- */
 
 static _Atomic int signals;
 static _Atomic bool errno_kept = true;
@@ -304,7 +304,7 @@ Test(poller_wait, a_wait_is_no_cancellation_point)
     expect_timeout();
 }
 
-/* --- notifications ------------------------------------------------------------------------------------------------ */
+/* --- notifications -------------------------------------------------------------------------------------- */
 
 Test(poller_wait, a_notification_before_a_wait_ends_it_at_once_and_only_it)
 {
@@ -531,7 +531,7 @@ Test(poller_wait, of_many_notifications_from_many_threads_none_is_lost)
     expect_timeout();
 }
 
-/* --- several threads ------------------------------------------------------------------------------------------------ */
+/* --- several threads ------------------------------------------------------------------------------------ */
 
 Test(poller_wait, a_second_thread_in_wait_is_told_so_at_once_and_the_first_goes_on)
 {

@@ -214,7 +214,7 @@ static int poll_add(bide_poller *poller, bide_fd fd, uint64_t key, unsigned inte
 /* The kernel's own tables forget a descriptor when it is closed; so do modify, delete and wait here. */
 static bool is_open(bide_fd fd)
 {
-    return fcntl(fd, F_GETFD) >= 0;
+    return fcntl(fd, F_GETFD) >= 0 || errno != EBADF;
 }
 
 static int poll_modify(bide_poller *poller, bide_fd fd, uint64_t key, unsigned interest, bide_poll_mode mode)

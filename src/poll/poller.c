@@ -28,8 +28,8 @@ enum {
     EMBEDDED = 8U  /* bide_poller_fd() was called: the descriptor has to tell of notifications */
 };
 
-#define INTERESTS                                                                                      \
-    ((unsigned)(BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_PRI | BIDE_POLL_RDHUP | BIDE_POLL_HUP |   \
+#define INTERESTS                                                                                    \
+    ((unsigned)(BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_PRI | BIDE_POLL_RDHUP | BIDE_POLL_HUP | \
                 BIDE_POLL_ERR))
 
 /* Best first. */

@@ -46,7 +46,7 @@ void bide_poll_wake_signal(const bide_poll_wake *wake)
     int saved = errno;
     /* Full: readable it is, but who waits for an edge would not hear of this signal. Both ends are ours, so
      * room can be made here. */
-    if (!put(wake) && errno == EAGAIN) {
+    if (!put(wake)) {
         bide_poll_wake_drain(wake);
         (void)put(wake);
     }
