@@ -56,7 +56,8 @@ static void set_option(const struct example_program *program, const struct examp
     }
 }
 
-/* The option that `word` names, as in "--timeout" or "--timeout=2s"; `*text` is what follows a '=', or NULL. */
+/* The option that `word` names, as in "--timeout" or "--timeout=2s"; `*text` is what follows a '=', or
+ * NULL. */
 static const struct example_option *find_option(const struct example_program *program, const char *word,
                                                 const char **text)
 {

@@ -1,7 +1,7 @@
 /* What the examples share: their command lines, durations and addresses as text, tables.
  *
- * Exit codes, the same in all of them: 0 done, 1 failed, 2 wrong usage; `connect` adds 124 for "timed out", as
- * timeout(1) does.
+ * Exit codes, the same in all of them: 0 done, 1 failed, 2 wrong usage; `connect` adds 124 for "timed out",
+ * as timeout(1) does.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef EXAMPLES_COMMON_H
@@ -36,11 +36,12 @@ struct example_program {
     const struct example_option *argument; /* one that must be given, without its name; or NULL */
 };
 
-/* Reads the command line into the options' values. Ends the program after --help, and with EXAMPLE_USAGE and a line that
- * names the mistake. */
+/* Reads the command line into the options' values. Ends the program after --help, and with EXAMPLE_USAGE and
+ * a line that names the mistake. */
 void example_arguments(const struct example_program *program, int argc, char **argv);
 
-/* Flushes standard output and returns `status`, or EXAMPLE_FAILED if the output could not be written: for the end of main. */
+/* Flushes standard output and returns `status`, or EXAMPLE_FAILED if the output could not be written: for the
+ * end of main. */
 int example_end(int status);
 
 /* Prints "<program>: <what>: <the error in words>" on standard error. Returns EXAMPLE_FAILED. */
@@ -54,7 +55,8 @@ enum { EXAMPLE_TEXT = BIDE_ADDRESS_TEXT_MAX };
 /* Reads "500ms", "2s", "1.5s", "100us", "10ns", "3m": a number and its unit. Returns whether it is one. */
 bool example_parse_duration(const char *text, bide_duration *out);
 
-/* Reads a numeric address, or "localhost:80", which is 127.0.0.1. Returns 0 or an error of bide_address_parse(). */
+/* Reads a numeric address, or "localhost:80", which is 127.0.0.1. Returns 0 or an error of
+ * bide_address_parse(). */
 int example_parse_address(const char *text, bide_address *out);
 
 /* Writes a duration with the unit that suits it, such as "1.50 ms". Returns `text`. */

@@ -1,5 +1,5 @@
-/* The demonstration: an echo server and its client, connects that fail, timers, a wake by the helper thread, each with
- * its measured time; then what some things cost. Exits with 0 if everything happened as it should.
+/* The demonstration: an echo server and its client, connects that fail, timers, a wake by the helper thread,
+ * each with its measured time; then what some things cost. Exits with 0 if everything happened as it should.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -154,7 +154,8 @@ static void refused(void)
     (void)bide_async_free(closed);
 }
 
-/* A listener that accepts nobody takes as many connections as its backlog has room for. The next one stays pending. */
+/* A listener that accepts nobody takes as many connections as its backlog has room for. The next one stays
+ * pending. */
 static void timed_out(void)
 {
     enum { MOST = 64 };

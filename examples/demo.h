@@ -11,8 +11,8 @@ extern const struct example_program demo_program;
 /* A listener on the loopback address and a free port, and where that is. 0 or an error. */
 int demo_listen(bide_async **listener, bide_address *address, int backlog);
 
-/* What some things cost in system calls, context switches and time: measures and prints. Call it while the process
- * has one thread. Returns whether all went well. */
+/* What some things cost in system calls, context switches and time: measures and prints. Call it while the
+ * process has one thread. Returns whether all went well. */
 bool demo_costs(void);
 
 #endif

@@ -1,5 +1,6 @@
-/* What some things cost. Each runs twice: in a child process that is watched, to count its system calls, and then
- * here, unwatched, to take its time and count how often the thread slept (its voluntary context switches).
+/* What some things cost. Each runs twice: in a child process that is watched, to count its system calls, and
+ * then here, unwatched, to take its time and count how often the thread slept (its voluntary context
+ * switches).
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "demo.h"
@@ -98,7 +99,8 @@ static int found(struct cost *cost)
     return error;
 }
 
-/* The reader takes what it gets: fewer bytes than it has room for, so that next time it waits before it reads. */
+/* The reader takes what it gets: fewer bytes than it has room for, so that next time it waits before it
+ * reads. */
 static int waited_for(struct cost *cost)
 {
     struct pair pair;
@@ -157,7 +159,8 @@ static void wake_nobody(void *arg)
     (void)arg;
 }
 
-/* A timer is armed by the first poll. On a reactor of our own, so that no helper thread has to wait for it. */
+/* A timer is armed by the first poll. On a reactor of our own, so that no helper thread has to wait for
+ * it. */
 static int timers(struct cost *cost)
 {
     bide_reactor *reactor;

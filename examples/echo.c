@@ -8,10 +8,12 @@
  *      +-------------------------+-----> freed
  *
  * INVARIANTS
- * 1. A connection has one operation under way, and that is a member of the set: nobody else touches the buffer.
- * 2. It reads only when everything it has read is written. So a client that does not take its bytes back is not read
- *    from either: TCP slows it down, and the memory for it stays one buffer.
- * 3. The listener is a member of the set while there is room for one more connection and no stop was asked for.
+ * 1. A connection has one operation under way, and that is a member of the set: nobody else touches the
+ *    buffer.
+ * 2. It reads only when everything it has read is written. So a client that does not take its bytes back is
+ *    not read from either: TCP slows it down, and the memory for it stays one buffer.
+ * 3. The listener is a member of the set while there is room for one more connection and no stop was asked
+ *    for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "echo.h"
@@ -136,8 +138,8 @@ static int accepted(struct server *server)
     server->accepts = false;
     int error = server->incoming.result;
     if (error == BIDE_EFREED || error == BIDE_ECANCELED) return error;
-    /* Out of descriptors or memory, say: those who are connected go on. Bide holds the next accept back until there
-     * is hope, so that asking again at once does not spin. One report for each series of failures. */
+    /* Out of descriptors or memory, say: those who are connected go on. Bide holds the next accept back until
+     * there is hope, so that asking again at once does not spin. One report for each series of failures. */
     if (error && error != server->trouble) report(server, "cannot accept a connection now", error);
     server->trouble = error;
     if (!error) {

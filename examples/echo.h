@@ -1,5 +1,5 @@
-/* An echo server: one thread, any number of connections, each a state machine on a bide_set. Used by `echo_server`
- * and `demo`.
+/* An echo server: one thread, any number of connections, each a state machine on a bide_set. Used by
+ * `echo_server` and `demo`.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef EXAMPLES_ECHO_H
@@ -24,8 +24,9 @@ struct echo_counts {
         dropped; /* connections that ended with an error, or were still open when the time to drain was over */
 };
 
-/* Serves until `stop` (automatic reset) is set: then accepts no more, and goes on until the last client has left, or
- * the time to drain is over, or `stop` is set again. Frees the listener. Returns 0, or why it could not go on. */
+/* Serves until `stop` (automatic reset) is set: then accepts no more, and goes on until the last client has
+ * left, or the time to drain is over, or `stop` is set again. Frees the listener. Returns 0, or why it could
+ * not go on. */
 int echo_serve(bide_async *listener, bide_event *stop, const struct echo_settings *settings,
                struct echo_counts *counts);
 

@@ -1,7 +1,7 @@
 /* See trace.h.
  *
- * The child marks where a count begins and ends by calls of prctl(2) with an option that does not exist: the kernel
- * refuses them, and the parent sees their arguments.
+ * The child marks where a count begins and ends by calls of prctl(2) with an option that does not exist: the
+ * kernel refuses them, and the parent sees their arguments.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -19,8 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What PTRACE_GET_SYSCALL_INFO (0x420e, Linux 5.3) fills in at the entry of a system call. Spelled out because
- * <linux/ptrace.h> and <sys/ptrace.h> cannot both be included with every C library. */
+/* What PTRACE_GET_SYSCALL_INFO (0x420e, Linux 5.3) fills in at the entry of a system call. Spelled out
+ * because <linux/ptrace.h> and <sys/ptrace.h> cannot both be included with every C library. */
 #define GET_SYSCALL_INFO 0x420e
 #define INFO_ENTRY 1
 
@@ -81,8 +81,8 @@ static pid_t wait_any(int *status)
     return thread;
 }
 
-/* Lets the child run from stop to stop. Returns NULL once it has ended well, or the problem; `*ended`: whether there is
- * no child any more. */
+/* Lets the child run from stop to stop. Returns NULL once it has ended well, or the problem; `*ended`:
+ * whether there is no child any more. */
 static const char *watch(pid_t child, struct counting *counting, bool *ended)
 {
     for (;;) {
