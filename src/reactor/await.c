@@ -142,13 +142,16 @@ int bide_set_next(bide_set *set, bide_instant deadline, bide_set_member **ready)
 {
     if (!set || !ready) return BIDE_EINVAL;
     *ready = NULL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    /* An await that fails before its first poll leaves what was yielded last time. */
+    set->result = NULL;
     int error = bide_await(&set->future, deadline);
     if (error == BIDE_EAGAIN) {
         /* Not to wait does not mean not to look: what has come since the last turn counts. */
         int turned = bide_driver_run_once(bide_reactor_current(), BIDE_NOW);
         if (turned > 0) error = bide_await(&set->future, deadline);
     }
-    if (error == 0 || set->result) *ready = set->result;
+    *ready = set->result;
     if (error == 0 && !set->result) return BIDE_END;
     return error;
 }
