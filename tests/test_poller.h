@@ -23,17 +23,17 @@
 /* The poller of the test, made anew for each. */
 extern bide_poller *poller;
 
-#define cr_assert_ok(call)                                                                             \
-    do {                                                                                               \
-        int cr_result_ = (call);                                                                       \
-        cr_assert_eq(cr_result_, 0, "%s gave %s", #call, bide_error_name(cr_result_));                 \
+#define cr_assert_ok(call)                                                             \
+    do {                                                                               \
+        int cr_result_ = (call);                                                       \
+        cr_assert_eq(cr_result_, 0, "%s gave %s", #call, bide_error_name(cr_result_)); \
     } while (0)
 
-#define cr_assert_gives(call, expected)                                                                \
-    do {                                                                                               \
-        int cr_result_ = (call);                                                                       \
-        cr_assert_eq(cr_result_, (expected), "%s gave %d (%s) instead of %d", #call, cr_result_,       \
-                     bide_error_name(cr_result_), (int)(expected));                                    \
+#define cr_assert_gives(call, expected)                                                          \
+    do {                                                                                         \
+        int cr_result_ = (call);                                                                 \
+        cr_assert_eq(cr_result_, (expected), "%s gave %d (%s) instead of %d", #call, cr_result_, \
+                     bide_error_name(cr_result_), (int)(expected));                              \
     } while (0)
 
 /* Two connected stream sockets, both non-blocking. */

@@ -695,9 +695,7 @@ static void *use(void *arg)
             result = bide_poller_delete(poller, own[0]);
             if (result == BIDE_ENOENT) result = 0;
             break;
-        case 3:
-            result = bide_poller_notify(poller);
-            break;
+        case 3: result = bide_poller_notify(poller); break;
         default:
             result = bide_poller_wait(poller, events, 2, bide_after(rand_r(&seed) % BIDE_MICROSECONDS(100)));
             if (result == BIDE_EBUSY || result > 0) result = 0;

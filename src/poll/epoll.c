@@ -20,6 +20,7 @@
 #define _GNU_SOURCE
 #include "poll/backend.h"
 
+#include "os/assert.h"
 #include "os/clock.h"
 #include "poll/wake.h"
 
@@ -200,6 +201,7 @@ static int block(struct epoll_poller *self, struct epoll_event *events, int capa
         else
             self->timeouts = MILLISECONDS;
     }
+    BIDE_ASSERT(self->timeouts != TIMERFD || !bide_is_never(deadline) || bide_is_never(self->armed)); /* 2 */
     return epoll_wait(self->epoll, events, capacity, bide_poll_milliseconds(rest));
 }
 

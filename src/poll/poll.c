@@ -18,6 +18,7 @@
 #define _GNU_SOURCE
 #include "poll/backend.h"
 
+#include "os/assert.h"
 #include "os/clock.h"
 #include "os/mutex.h"
 #include "poll/wake.h"
@@ -141,6 +142,7 @@ static void set(struct entry *entry, uint64_t key, unsigned interest, bide_poll_
 /* The last entry takes the place of the one that goes. */
 static void forget(struct poll_poller *self, struct entry *entry)
 {
+    BIDE_ASSERT(&self->entries[self->index[entry->fd] - 1] == entry); /* 2 */
     const struct entry *last = &self->entries[--self->count];
     self->index[last->fd] = self->index[entry->fd];
     self->index[entry->fd] = 0;
@@ -203,6 +205,7 @@ static int poll_add(bide_poller *poller, bide_fd fd, uint64_t key, unsigned inte
         bide_os_mutex_unlock(&self->lock);
         return error;
     }
+    BIDE_ASSERT(self->count < self->capacity); /* 5 */
     struct entry *entry = &self->entries[self->count++];
     self->index[fd] = (uint32_t)self->count;
     entry->fd = fd;
@@ -262,6 +265,7 @@ static void make_scan(struct poll_poller *self)
     self->scan[0] = (struct pollfd){.fd = self->wake.read_end, .events = POLLIN};
     for (size_t i = 0; i < self->count; i++) {
         struct entry *entry = &self->entries[i];
+        BIDE_ASSERT(self->index[entry->fd] == i + 1); /* 2 */
         entry->slot = i + 1;
         self->scan[i + 1] = (struct pollfd){.fd = entry->armed ? entry->fd : -1, .events = entry->events};
     }
@@ -294,6 +298,7 @@ static size_t collect(struct poll_poller *self, size_t ready, bide_poll_event *e
         ready--;
         struct entry *entry = find(self, result->fd);
         if (!entry || &self->scan[entry->slot] != result) continue;
+        BIDE_ASSERT(entry->armed && entry->events == result->events); /* 3 */
         if (result->revents & POLLNVAL) {
             forget(self, entry);
             self->changed = true;

@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include "poll/backend.h"
 
+#include "os/assert.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
@@ -162,6 +163,7 @@ int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     while (result == BIDE_EINTR || (result == 0 && !is_over(poller, deadline)));
     bide_os_cancel_restore(cancel);
 
+    BIDE_ASSERT(atomic_load_explicit(&poller->state, memory_order_relaxed) & BUSY); /* 1 */
     /* acquire: what notifiers wrote before they notified; release: for the next wait */
     (void)atomic_fetch_and_explicit(&poller->state, EMBEDDED, memory_order_acq_rel);
     return result;
