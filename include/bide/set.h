@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 struct bide_set;
+struct bide_reactor;
 
 /** One future's membership: in storage of the caller's, usually beside the future. */
 typedef struct bide_set_member {
@@ -34,6 +35,7 @@ typedef struct bide_set {
     bide_link ready_;
     bide_link queue_;
     bide_waiter waiter_;
+    struct bide_reactor *service_;
     size_t count_;
     bide_set_member
         *result; /**< when ready: the member, which has left the set; NULL when the set was empty */

@@ -4,12 +4,14 @@
 #ifndef BIDE_FUTURE_SERVICE_H
 #define BIDE_FUTURE_SERVICE_H
 
-/* From now on something waits that no thread in block_on stands for: the global reactor must be served by
- * the "async-io" thread when nobody else drives it. Returns 0, or why that cannot be (BIDE_ENOTHREAD,
- * BIDE_ENOTSUP, BIDE_ENOMEM). */
-int bide_service_arm(void);
+struct bide_reactor;
+
+/* From now on something waits that no thread in block_on stands for: the calling thread's current reactor must
+ * be served when nobody drives it; the global one is, by the "async-io" thread. Returns 0 and the reactor, or
+ * why that cannot be (BIDE_ENOTHREAD, BIDE_ENOTSUP, BIDE_ENOMEM). */
+int bide_service_arm(struct bide_reactor **reactor);
 
 /* It is over. May be called inside a waker and with a wait lock held. */
-void bide_service_disarm(void);
+void bide_service_disarm(struct bide_reactor *reactor);
 
 #endif

@@ -28,9 +28,9 @@ enum { IDLE = 0, WAITING = 1, QUEUED = 2 };
 _Static_assert(offsetof(bide_set_member, link_) == 0, "the link is the member's first field");
 
 /* Takes the set's waiter out of its queue for a wake or for good. Lock held. */
-static void disarm(bide_waiter *waiter)
+static void disarm(const bide_set *set)
 {
-    if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_service_disarm();
+    if (set->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_service_disarm(set->service_);
 }
 
 /* The waker of a member's future. */
@@ -45,7 +45,7 @@ static void member_wake(void *arg)
         member->state_ = QUEUED;
         bide_ring_append(&set->ready_, &member->link_);
         if (!bide_ring_empty(&set->queue_)) {
-            disarm(&set->waiter_);
+            disarm(set);
             bide_waiter_take(&set->waiter_, &wake);
             fire = true;
         }
@@ -69,7 +69,7 @@ static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
             bide_ring_remove(&member->link_);
             member->state_ = WAITING;
             bide_wait_unlock(lock);
-            if (armed) bide_service_disarm();
+            if (armed) bide_service_disarm(set->service_);
             return member;
         }
         if (!background || armed) {
@@ -81,7 +81,7 @@ static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
         }
         bide_wait_unlock(lock);
         /* Starting the helper thread takes other locks: not under this one. */
-        *error = bide_service_arm();
+        *error = bide_service_arm(&set->service_);
         if (*error) return NULL;
         armed = true;
     }
@@ -93,7 +93,7 @@ static void detach(bide_set *set)
     if (bide_waiter_state(&set->waiter_) == 0) return;
     bide_os_mutex *lock = bide_wait_lock(set);
     if (bide_waiter_state(&set->waiter_) & BIDE_WAITER_LINKED) {
-        disarm(&set->waiter_);
+        disarm(set);
         bide_waiter_unlink(&set->waiter_);
     }
     bide_wait_unlock(lock);
@@ -155,6 +155,7 @@ void bide_set_init(bide_set *set)
     bide_ring_init(&set->ready_);
     bide_ring_init(&set->queue_);
     bide_waiter_init(&set->waiter_);
+    set->service_ = NULL;
     set->count_ = 0;
     set->result = NULL;
 }
@@ -178,7 +179,7 @@ int bide_set_add(bide_set *set, bide_set_member *member, bide_future *future, vo
     bide_ring_append(&set->ready_, &member->link_);
     set->count_++;
     if (!bide_ring_empty(&set->queue_)) {
-        disarm(&set->waiter_);
+        disarm(set);
         bide_waiter_take(&set->waiter_, &wake);
         fire = true;
     }

@@ -98,14 +98,14 @@ void bide_background_stop(struct bide_reactor *reactor)
     bide_parker_delete(parker);
 }
 
-int bide_service_arm(void)
+int bide_service_arm(struct bide_reactor **reactor)
 {
-    struct bide_reactor *reactor = bide_reactor_global();
-    int error = bide_reactor_open(reactor);
-    return error ? error : bide_background_arm(reactor);
+    *reactor = bide_reactor_current();
+    int error = bide_reactor_open(*reactor);
+    return error ? error : bide_background_arm(*reactor);
 }
 
-void bide_service_disarm(void)
+void bide_service_disarm(struct bide_reactor *reactor)
 {
-    bide_background_disarm(bide_reactor_global());
+    bide_background_disarm(reactor);
 }
