@@ -1,7 +1,7 @@
 /* The min-heap of deadlines. It knows neither clock, nor lock, nor reactor: its owner serialises all calls.
  *
- * Zeroed storage is an empty heap. What it costs: 42 bytes a timer (entry, slot, position, sequence, and an
- * eighth of spare entries), rounded up to a power of two timers; bide_heap_clear() gives the memory back.
+ * Zeroed storage is an empty heap. It costs 48 bytes a timer, for a power of two of timers; the memory
+ * comes back with bide_heap_clear().
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TIMER_HEAP_H
@@ -15,38 +15,46 @@ typedef uint32_t bide_heap_id;
 /* A node of the tree: the whole key, so that comparing touches nothing else. */
 struct bide_heap_entry {
     int64_t deadline;  /* of the timer, or earlier if it was moved to a later one since */
-    bide_heap_id id;   /* whose it is */
+    bide_heap_id id;   /* whose it is; 0: nobody's any more */
     uint32_t sequence; /* orders equal deadlines */
 };
 
 /* A timer, by id. */
 struct bide_heap_slot {
-    void *owner;
-    int64_t deadline; /* the true one */
+    int64_t deadline;  /* the true one */
+    uint32_t sequence; /* the true one */
+    uint32_t position; /* where its entry is, or the next free id */
 };
+
+/* Moves and removals that wait to be done together. */
+#define BIDE_HEAP_PENDING 32
 
 /* All fields are private; heap.c tells what holds between them. */
 struct bide_heap {
-    struct bide_heap_entry *entries; /* the tree from index 3 on, then room, then the bulk at the upper end */
+    struct bide_heap_entry *entries; /* the tree from index 3 on, then room, then the bulk */
     struct bide_heap_slot *slots;    /* by id */
-    uint32_t *positions;             /* by id: where in entries, or in the bulk, or the next free id */
-    uint32_t *sequences;             /* by id: the true sequence of a timer that was moved to a later deadline */
+    void **owners;                   /* by id */
     void *block;                     /* the memory that entries lies in */
     uint32_t capacity;               /* of the tables by id */
-    uint32_t ids;                    /* ids given out so far; all above are fresh */
-    uint32_t free;                   /* the first free id below, or 0 */
     uint32_t count;                  /* timers */
-    uint32_t end;                    /* index after the last entry of the tree; 0 before the first growth */
+    uint32_t ids;                    /* the highest id given out so far */
+    uint32_t free;                   /* the first free id below that, or 0 */
+    uint32_t size;                   /* entries in the tree */
+    uint32_t dead;                   /* of these, nobody's */
     uint32_t bulk;                   /* index of the bulk's first entry */
     uint32_t limit;                  /* index after the bulk's last entry */
     uint32_t sequence;               /* the next one */
-    uint32_t singles;                /* timers to take out one by one before looking whether many are due */
+    uint32_t singles;                /* timers to take out one by one before looking again whether many are due */
+    uint32_t waiting;                /* operations in pending */
+    struct bide_heap_entry pending[BIDE_HEAP_PENDING];
 };
 
-/* Adds a timer. Returns 0 and its id, or BIDE_ENOMEM with nothing changed.
+/* Adds a timer. Returns 0 and its id, or BIDE_ENOMEM with nothing changed. The owner, not NULL, is what
+ * bide_heap_pop() gives back.
  *
- * *earliest tells whether its deadline lies before those of all other timers, so that whoever sleeps until
- * bide_heap_first() must be told. A timer moved to a later deadline may still count with its former one here. */
+ * *earliest tells that the deadline lies before those of all other timers: who sleeps until what
+ * bide_heap_first() said must be woken. When a timer that was the first has been moved to a later deadline or
+ * removed since, the sleeper wakes for it all the same, and *earliest may be false for a deadline after that. */
 int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id, bool *earliest);
 
 /* Moves it. To a later deadline: one store; the heap entry is re-sifted when it reaches the root. Cannot fail.

@@ -1,0 +1,552 @@
+/* The min-heap of deadlines: a 4-ary heap in an array and, when many timers are due at once, the bulk beside
+ * it: a sorted run of due timers in the same array, handed out one by one.
+ *
+ * With many timers all cost is that of memory, so: keys lie in the entries; four children share a cache
+ * line (the root has index 3, the array is aligned to 64 bytes); removing only marks the entry, and a move to
+ * an earlier deadline marks it and adds another; both are put off until some have come together or
+ * somebody looks, by when their slots have been fetched. Marked entries are thrown out when they outnumber
+ * the others two to one, or when the array is full.
+ *
+ * INVARIANTS
+ *  1. The tree is entries[ROOT .. ROOT + size), the bulk entries[bulk .. limit), and ROOT + size <= bulk <=
+ *     limit <= top: the tree grows towards the bulk, which is handed out from its lower end. When the bulk
+ *     is empty, bulk == limit == top. Before the first growth all of them but ROOT are 0.
+ *  2. A timer has exactly one entry with its id, at slots[id].position. A free id has none, and FREED with
+ *     the next free id there. Entries with id 0 are dead: `dead` of them in the tree, any number in
+ *     the bulk; slots[0] takes what is written for them.
+ *  3. A slot has the timer's true deadline and sequence. Its entry has the same two or, after moves to later
+ *     deadlines, an earlier deadline: it is stale then.
+ *  4. No entry of the tree is before its parent, none of the bulk before the one that precedes it. Before is:
+ *     by deadline, then by the sign of the difference of sequences, so first-in first-out holds among equal
+ *     deadlines armed fewer than 2^31 arms apart. Farther apart their order may be reversed, and no more:
+ *     unequal deadlines are never compared by sequence.
+ *  5. There are half as many entries again as ids. So with no room left for an entry, at least a third
+ *     are dead, and throwing them out costs a constant time for each.
+ *  6. The pending operations happened in their order after everything in the tree and the bulk. None of
+ *     them lies before the root: those that do are carried out at once, so the root bounds all deadlines.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "timer/heap.h"
+
+#include "os/assert.h"
+#include "os/compiler.h"
+
+#include <bide/error.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOT 3u
+#define LINE 64u /* bytes in a cache line */
+
+#define FREED UINT32_C(0x80000000) /* in a position: the id is free; in a pending id: remove */
+#define FIRST_CAPACITY 64u
+/* 16 times the highest index fits in 32 bits, and all arrays in half the address space. */
+#define MOST_CAPACITY (SIZE_MAX / 96 < (1u << 27) ? (uint32_t)(SIZE_MAX / 96) : 1u << 27)
+
+/* The bulk pays from an eighth due on: rebuilding costs some 15 ns an entry, taking one out some 120. */
+#define BULK_SIZE 64u
+#define SAMPLES 32u
+#define SAMPLES_DUE 4u
+#define AHEAD 8u /* how far before it is handed out a timer is fetched */
+
+#define BUCKETS 256u
+#define SMALL 48u
+
+_Static_assert(sizeof(struct bide_heap_entry) * 4 == LINE, "four children share a cache line");
+
+static inline uint32_t parent_of(uint32_t position)
+{
+    return position / 4 + 2;
+}
+
+/* The first of four. */
+static inline uint32_t child_of(uint32_t position)
+{
+    return position * 4 - 8;
+}
+
+/* The entries for so many ids. */
+static inline uint32_t top_for(uint32_t capacity)
+{
+    return ROOT + capacity + capacity / 2;
+}
+
+/* Without a branch: which of two children is before the other cannot be predicted. */
+static inline bool before(const struct bide_heap_entry *a, const struct bide_heap_entry *b)
+{
+    return (a->deadline < b->deadline) | ((a->deadline == b->deadline) & ((a->sequence - b->sequence) >> 31));
+}
+
+static inline void put(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
+{
+    heap->entries[position] = entry;
+    heap->slots[entry.id].position = position;
+}
+
+/* Both move a hole from position to where the entry belongs, and fill it. */
+static inline uint32_t sift_up(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
+{
+    while (position > ROOT) {
+        uint32_t parent = parent_of(position);
+        /* the common way out first */
+        if (entry.deadline > heap->entries[parent].deadline) break;
+        if (!before(&entry, &heap->entries[parent])) break;
+        put(heap, position, heap->entries[parent]);
+        position = parent;
+    }
+    put(heap, position, entry);
+    return position;
+}
+
+static void sift_down(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
+{
+    const struct bide_heap_entry *entries = heap->entries;
+    uint32_t end = ROOT + heap->size;
+    for (;;) {
+        uint32_t child = child_of(position);
+        if (child >= end) break;
+        uint32_t least = child;
+        if (child + 3 < end) {
+            uint32_t next = child_of(child);
+            if (next + 15 < end)
+                for (uint32_t i = 0; i < 16; i += 4)
+                    BIDE_OS_PREFETCH(&entries[next + i]);
+            uint32_t left = child + before(&entries[child + 1], &entries[child]);
+            uint32_t right = child + 2 + before(&entries[child + 3], &entries[child + 2]);
+            least = before(&entries[right], &entries[left]) ? right : left;
+        } else {
+            while (++child < end)
+                if (before(&entries[child], &entries[least])) least = child;
+        }
+        if (!before(&entries[least], &entry)) break;
+        put(heap, position, entries[least]);
+        position = least;
+    }
+    put(heap, position, entry);
+}
+
+static void drop_root(struct bide_heap *heap)
+{
+    uint32_t last = ROOT + --heap->size;
+    if (last != ROOT) sift_down(heap, ROOT, heap->entries[last]);
+}
+
+/* Floyd's construction: O(size). */
+static void heapify(struct bide_heap *heap)
+{
+    uint32_t end = ROOT + heap->size;
+    for (uint32_t position = end; position-- > ROOT;) {
+        if (child_of(position) < end)
+            sift_down(heap, position, heap->entries[position]);
+        else
+            heap->slots[heap->entries[position].id].position = position;
+    }
+}
+
+static inline bool stale(const struct bide_heap *heap, const struct bide_heap_entry *entry)
+{
+    return heap->slots[entry->id].deadline != entry->deadline;
+}
+
+static inline struct bide_heap_entry renewed(const struct bide_heap *heap, bide_heap_id id)
+{
+    return (struct bide_heap_entry){heap->slots[id].deadline, id, heap->slots[id].sequence};
+}
+
+/* Throws the dead out of the tree and, if asked, gives the stale their true keys. The order of a heap is lost. */
+static inline void compact(struct bide_heap *heap, bool renew)
+{
+    struct bide_heap_entry *entries = heap->entries;
+    uint32_t end = ROOT + heap->size, to = ROOT;
+    for (uint32_t from = ROOT; from < end; from++) {
+        bide_heap_id id = entries[from].id;
+        entries[to] = renew ? renewed(heap, id) : entries[from];
+        to += id != 0; /* no branch: whether an entry is dead cannot be predicted */
+    }
+    heap->size = to - ROOT;
+    heap->dead = 0;
+}
+
+static BIDE_OS_NOINLINE void rebuild(struct bide_heap *heap, bool renew)
+{
+    if (renew)
+        compact(heap, true);
+    else
+        compact(heap, false);
+    heapify(heap);
+}
+
+/* Makes room between tree and bulk: at least a third of the array. */
+static BIDE_OS_NOINLINE void make_room(struct bide_heap *heap)
+{
+    uint32_t top = top_for(heap->capacity), to = top;
+    for (uint32_t from = heap->limit; from-- > heap->bulk;)
+        if (heap->entries[from].id) put(heap, --to, heap->entries[from]);
+    heap->bulk = to;
+    heap->limit = top;
+    rebuild(heap, false);
+    BIDE_ASSERT(ROOT + heap->size < heap->bulk);
+}
+
+static void insert(struct bide_heap *heap, struct bide_heap_entry entry)
+{
+    if (ROOT + heap->size == heap->bulk) make_room(heap);
+    sift_up(heap, ROOT + heap->size++, entry);
+}
+
+static struct bide_heap_entry *aligned(void *block)
+{
+    return (struct bide_heap_entry *)(((uintptr_t)block + LINE - 1) & ~(uintptr_t)(LINE - 1));
+}
+
+/* realloc rather than new memory: for large arrays it moves pages, not bytes. An array that became larger before
+ * another one could not simply is larger than it need be. */
+static int grow(struct bide_heap *heap)
+{
+    uint32_t capacity = heap->capacity ? heap->capacity * 2 : FIRST_CAPACITY;
+    uint32_t top = top_for(capacity);
+    if (capacity > MOST_CAPACITY) return BIDE_ENOMEM;
+
+    struct bide_heap_slot *slots = realloc(heap->slots, capacity * sizeof *slots);
+    if (!slots) return BIDE_ENOMEM;
+    heap->slots = slots;
+
+    void **owners = realloc(heap->owners, capacity * sizeof *owners);
+    if (!owners) return BIDE_ENOMEM;
+    heap->owners = owners;
+
+    size_t offset = heap->block ? (size_t)((char *)heap->entries - (char *)heap->block) : 0;
+    char *block = realloc(heap->block, top * sizeof *heap->entries + LINE);
+    if (!block) return BIDE_ENOMEM;
+    heap->block = block;
+    heap->entries = aligned(block);
+    if (heap->capacity && (char *)heap->entries != block + offset)
+        memmove(heap->entries, block + offset, top_for(heap->capacity) * sizeof *heap->entries);
+
+    if (heap->capacity == 0) {
+        slots[0] = (struct bide_heap_slot){0};
+        memset(heap->entries, 0, ROOT * sizeof *heap->entries);
+    }
+    if (heap->bulk == heap->limit) heap->bulk = heap->limit = top;
+    heap->capacity = capacity;
+    return 0;
+}
+
+/* Whether the deadline lies before all entries. */
+static inline bool is_first(const struct bide_heap *heap, int64_t deadline)
+{
+    return (heap->size == 0 || deadline < heap->entries[ROOT].deadline) &&
+           (heap->bulk == heap->limit || deadline < heap->entries[heap->bulk].deadline);
+}
+
+static BIDE_OS_NOINLINE int add_with_more_room(struct bide_heap *heap, bide_instant deadline, void *owner,
+                                               bide_heap_id *id, bool *earliest)
+{
+    if (heap->free == 0 && heap->ids + 1 >= heap->capacity) {
+        int error = grow(heap);
+        if (error) return error;
+    }
+    if (ROOT + heap->size == heap->bulk) make_room(heap);
+    return bide_heap_add(heap, deadline, owner, id, earliest);
+}
+
+int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id, bool *earliest)
+{
+    bide_heap_id new_id = heap->free;
+    uint32_t position = ROOT + heap->size;
+    if (position >= heap->bulk || (new_id == 0 && heap->ids + 1 >= heap->capacity))
+        return add_with_more_room(heap, deadline, owner, id, earliest);
+    if (new_id)
+        heap->free = heap->slots[new_id].position & ~FREED;
+    else
+        new_id = ++heap->ids;
+    *id = new_id;
+    *earliest = is_first(heap, deadline.ns);
+    heap->slots[new_id].deadline = deadline.ns;
+    heap->slots[new_id].sequence = heap->sequence;
+    heap->owners[new_id] = owner;
+    heap->count++;
+    heap->size++;
+    sift_up(heap, position, (struct bide_heap_entry){deadline.ns, new_id, heap->sequence++});
+    return 0;
+}
+
+/* With no timer left, forgets the dead and starts with low ids, which lie close together. */
+static void start_again(struct bide_heap *heap)
+{
+    heap->ids = heap->free = 0;
+    heap->size = heap->dead = 0;
+    heap->bulk = heap->limit = top_for(heap->capacity);
+    heap->waiting = 0;
+}
+
+static inline void release(struct bide_heap *heap, bide_heap_id id)
+{
+    heap->slots[id].position = FREED | heap->free;
+    heap->free = id;
+}
+
+/* Carries out what is pending. First what is one store, without a branch on whether that is all, which could not
+ * be predicted; then the rest. */
+static BIDE_OS_NOINLINE void flush(struct bide_heap *heap)
+{
+    struct bide_heap_slot *slots = heap->slots;
+    uint32_t waiting = heap->waiting, rest = 0;
+    heap->waiting = 0;
+    for (uint32_t i = 0; i < waiting; i++) {
+        struct bide_heap_entry operation = heap->pending[i];
+        struct bide_heap_slot *slot = &slots[operation.id & ~FREED];
+        heap->pending[rest] = operation;
+        rest += operation.deadline <= slot->deadline;
+        slot->deadline = operation.deadline;
+        slot->sequence = operation.sequence;
+    }
+    for (uint32_t i = 0; i < rest; i++) {
+        struct bide_heap_entry operation = heap->pending[i];
+        bide_heap_id id = operation.id & ~FREED;
+        uint32_t position = slots[id].position;
+        BIDE_ASSERT(position < heap->limit && heap->entries[position].id == id);
+        if (position + 1 == ROOT + heap->size) {
+            heap->size--;
+        } else {
+            heap->entries[position].id = 0;
+            heap->dead += position < heap->bulk;
+        }
+        if (operation.id & FREED)
+            release(heap, id);
+        else
+            insert(heap, operation);
+    }
+    if (heap->dead > 2 * heap->count + BULK_SIZE) rebuild(heap, false);
+}
+
+static inline void put_off(struct bide_heap *heap, struct bide_heap_entry operation, bool now)
+{
+    heap->pending[heap->waiting++] = operation;
+    if (now || heap->waiting == BIDE_HEAP_PENDING) flush(heap);
+}
+
+void bide_heap_move(struct bide_heap *heap, bide_heap_id id, bide_instant deadline, bool *earliest)
+{
+    BIDE_OS_PREFETCH(&heap->slots[id]);
+    bool first = is_first(heap, deadline.ns);
+    *earliest = first;
+    put_off(heap, (struct bide_heap_entry){deadline.ns, id, heap->sequence++}, first);
+}
+
+void bide_heap_remove(struct bide_heap *heap, bide_heap_id id)
+{
+    if (--heap->count == 0) {
+        start_again(heap);
+    } else if (heap->entries[ROOT + heap->size - 1].id == id && heap->waiting == 0) {
+        /* added last, as by a call that was soon done */
+        heap->size--;
+        release(heap, id);
+    } else {
+        BIDE_OS_PREFETCH(&heap->slots[id]);
+        put_off(heap, (struct bide_heap_entry){INT64_MIN, id | FREED, 0}, false);
+    }
+}
+
+/* In place and without recursion deeper than the key has bytes: a pass of radix sort by the highest bits that
+ * differ (American flag sort: P. McIlroy, K. Bostic, D. McIlroy, "Engineering Radix Sort", 1993), the
+ * same for each bucket, insertion sort for small ones. Equal deadlines are sorted by sequence in the same way. */
+static void insertion_sort(struct bide_heap_entry *entries, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        struct bide_heap_entry entry = entries[i];
+        uint32_t hole = i;
+        for (; hole > 0 && before(&entry, &entries[hole - 1]); hole--)
+            entries[hole] = entries[hole - 1];
+        entries[hole] = entry;
+    }
+}
+
+static inline uint64_t key_of(const struct bide_heap_entry *entry, bool by_sequence, uint64_t base)
+{
+    return by_sequence ? (uint32_t)(entry->sequence - (uint32_t)base) : (uint64_t)entry->deadline - base;
+}
+
+/* The least key, counted from base, and in *range the difference to the greatest. */
+static uint64_t least_key(const struct bide_heap_entry *entries, uint32_t count, bool by_sequence, uint64_t base,
+                          uint64_t *range)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t key = key_of(&entries[i], by_sequence, base);
+        if (key < least) least = key;
+        if (key > most) most = key;
+    }
+    *range = most - least;
+    return least;
+}
+
+static void sort(struct bide_heap_entry *entries, uint32_t count)
+{
+    if (count <= SMALL) {
+        insertion_sort(entries, count);
+        return;
+    }
+    uint64_t range, base = (uint64_t)INT64_MIN;
+    base += least_key(entries, count, false, base, &range);
+    bool by_sequence = range == 0;
+    if (by_sequence) {
+        /* half the range of sequences lies on either side of any */
+        base = entries[0].sequence - (UINT32_C(1) << 31);
+        base += least_key(entries, count, true, base, &range);
+    }
+    unsigned shift = 0;
+    while (range >> shift >= BUCKETS)
+        shift++;
+
+    uint32_t next[BUCKETS], end[BUCKETS] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        end[key_of(&entries[i], by_sequence, base) >> shift]++;
+    uint32_t sum = 0;
+    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
+        next[bucket] = sum;
+        sum += end[bucket];
+        end[bucket] = sum;
+    }
+    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
+        while (next[bucket] < end[bucket]) {
+            struct bide_heap_entry entry = entries[next[bucket]];
+            uint64_t home;
+            while ((home = key_of(&entry, by_sequence, base) >> shift) != bucket) {
+                struct bide_heap_entry other = entries[next[home]];
+                entries[next[home]++] = entry;
+                entry = other;
+            }
+            entries[next[bucket]++] = entry;
+        }
+    }
+    for (uint32_t bucket = 0, start = 0; bucket < BUCKETS && shift > 0; start = end[bucket++])
+        sort(entries + start, end[bucket] - start);
+}
+
+/* An estimate: the share of due ones among entries at even distances. */
+static bool many_due(struct bide_heap *heap, int64_t now)
+{
+    if (heap->size < BULK_SIZE || heap->entries[ROOT].deadline > now) return false;
+    if (heap->singles > 0) {
+        heap->singles--;
+        return false;
+    }
+    uint32_t due = 0, stride = heap->size / SAMPLES;
+    for (uint32_t i = 0; i < SAMPLES; i++)
+        due += heap->entries[ROOT + i * stride].deadline <= now;
+    if (due >= SAMPLES_DUE) return true;
+    heap->singles = SAMPLES;
+    return false;
+}
+
+/* Splits the tree into the rest, a heap again, and the due ones, sorted, which stay where they are. */
+static void take_bulk(struct bide_heap *heap, int64_t now)
+{
+    struct bide_heap_entry *entries = heap->entries;
+    compact(heap, true);
+    uint32_t end = ROOT + heap->size, rest = ROOT;
+    for (uint32_t i = ROOT; i < end; i++) {
+        struct bide_heap_entry entry = entries[i];
+        if (entry.deadline <= now) continue;
+        entries[i] = entries[rest];
+        entries[rest++] = entry;
+    }
+    heap->size = rest - ROOT;
+    heap->bulk = rest;
+    heap->limit = end;
+    heapify(heap);
+    sort(entries + rest, end - rest);
+    for (uint32_t i = rest; i < end; i++)
+        heap->slots[entries[i].id].position = i;
+}
+
+/* The bulk's first live entry that is not stale, or NULL. */
+static inline const struct bide_heap_entry *bulk_first(struct bide_heap *heap)
+{
+    if (heap->bulk == heap->limit) return NULL;
+    do {
+        const struct bide_heap_entry *entry = &heap->entries[heap->bulk];
+        bide_heap_id id = entry->id;
+        if (id != 0 && !stale(heap, entry)) return entry;
+        heap->bulk++; /* which makes room for it in the tree */
+        if (id != 0) sift_up(heap, ROOT + heap->size++, renewed(heap, id));
+    } while (heap->bulk < heap->limit);
+    heap->bulk = heap->limit = top_for(heap->capacity);
+    return NULL;
+}
+
+/* The tree's first entry, neither dead nor stale, or NULL if there is none up to the limit. */
+static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t limit)
+{
+    /* with very many to put right, doing so one by one costs more than building anew */
+    uint32_t patience = heap->size / 8;
+    while (heap->size > 0) {
+        const struct bide_heap_entry *root = &heap->entries[ROOT];
+        if (root->deadline > limit) return NULL;
+        if (root->id != 0 && !stale(heap, root)) return root;
+        if (patience-- == 0) {
+            rebuild(heap, true);
+            patience = heap->size;
+        } else if (root->id != 0) {
+            sift_down(heap, ROOT, renewed(heap, root->id));
+        } else {
+            heap->dead--;
+            drop_root(heap);
+        }
+    }
+    return NULL;
+}
+
+bide_instant bide_heap_first(struct bide_heap *heap)
+{
+    if (heap->waiting) flush(heap);
+    const struct bide_heap_entry *due = bulk_first(heap);
+    const struct bide_heap_entry *root = tree_first(heap, INT64_MAX);
+    if (root && !(due && before(due, root))) due = root;
+    return due ? bide_instant_from_ns(due->deadline) : BIDE_NEVER;
+}
+
+void *bide_heap_pop(struct bide_heap *heap, bide_instant now)
+{
+    if (heap->waiting) flush(heap);
+    const struct bide_heap_entry *due = bulk_first(heap);
+    if (!due && many_due(heap, now.ns)) {
+        take_bulk(heap, now.ns);
+        due = bulk_first(heap);
+    }
+    const struct bide_heap_entry *root = tree_first(heap, now.ns);
+    bide_heap_id id;
+    if (root && !(due && before(due, root))) {
+        id = root->id;
+        drop_root(heap);
+    } else if (due && due->deadline <= now.ns) {
+        id = due->id;
+        heap->bulk++;
+        if (heap->bulk + 2 * AHEAD < heap->limit) {
+            BIDE_OS_PREFETCH(&heap->slots[due[2 * AHEAD].id]);
+            BIDE_OS_PREFETCH(&heap->owners[due[2 * AHEAD].id]);
+            BIDE_OS_PREFETCH(heap->owners[due[AHEAD].id]);
+        }
+    } else {
+        return NULL;
+    }
+    void *owner = heap->owners[id];
+    release(heap, id);
+    if (--heap->count == 0) start_again(heap);
+    return owner;
+}
+
+size_t bide_heap_count(const struct bide_heap *heap)
+{
+    return heap->count;
+}
+
+void bide_heap_clear(struct bide_heap *heap)
+{
+    free(heap->block);
+    free(heap->slots);
+    free(heap->owners);
+    memset(heap, 0, sizeof *heap);
+}
