@@ -6,7 +6,7 @@
 
 TestSuite(future, .timeout = 30);
 
-/* --- polling and cancelling -------------------------------------------------------------------------------- */
+/* --- polling and cancelling ----------------------------------------------------------------------------- */
 
 Test(future, one_that_was_never_polled_may_go_out_of_scope)
 {
@@ -146,7 +146,7 @@ Test(future, a_context_hands_on_the_waker_it_was_made_with)
     cr_assert(manual.waker.wake == count_wake && manual.waker.arg == &counter, "another waker came");
 }
 
-/* --- awaiting ---------------------------------------------------------------------------------------------- */
+/* --- awaiting ------------------------------------------------------------------------------------------- */
 
 Test(future, await_with_now_tries_once_and_gives_again)
 {
@@ -192,38 +192,6 @@ Test(future, one_that_finishes_while_the_deadline_cancels_it_keeps_its_result)
     cr_assert_ok(bide_await(&manual.future, BIDE_NOW));
 }
 
-/* Stands for an operation that the kernel owns: its cancel is asked for, and answered by another thread. */
-struct owned {
-    bide_future future;
-    bide_event answered;
-    bide_event_waiting waiting;
-    int outcome;
-    int cancels;
-};
-
-static int owned_poll(bide_future *self, bide_context *cx)
-{
-    (void)self;
-    (void)cx;
-    return BIDE_PENDING;
-}
-
-static int owned_cancel(bide_future *self, bide_context *cx)
-{
-    struct owned *owned = (struct owned *)self;
-    if (owned->cancels++ == 0) bide_event_waiting_init(&owned->waiting, &owned->answered);
-    return bide_future_poll(&owned->waiting.future, cx) == BIDE_READY ? owned->outcome : BIDE_PENDING;
-}
-
-static void owned_init(struct owned *owned, int outcome)
-{
-    static const bide_future_ops ops = {sizeof ops, owned_poll, owned_cancel, 0};
-    bide_future_init(&owned->future, &ops);
-    cr_assert_ok(bide_event_init(&owned->answered, BIDE_EVENT_MANUAL));
-    owned->outcome = outcome;
-    owned->cancels = 0;
-}
-
 static void cancel_owned(struct worker *worker)
 {
     struct owned *owned = worker->arg;
@@ -267,7 +235,7 @@ Test(future, a_deadline_waits_for_the_last_word_of_the_kernel)
     }
 }
 
-/* --- budget ------------------------------------------------------------------------------------------------ */
+/* --- budget --------------------------------------------------------------------------------------------- */
 
 /* Has as much to do as it may, and never has to wait. */
 struct busy {
@@ -330,9 +298,10 @@ Test(future, one_that_never_waits_lets_the_reactor_have_its_turns)
     cr_assert_eq((int)turns, busy.polls - 1, "%d polls, but %d turns between them", busy.polls, (int)turns);
 }
 
-/* --- misuse ------------------------------------------------------------------------------------------------ */
+/* --- misuse --------------------------------------------------------------------------------------------- */
 
-/* Polls the future, moves it bytewise, and expects every call to notice. Then it is moved back and cancelled. */
+/* Polls the future, moves it bytewise, and expects every call to notice. Then it is moved back and
+ * cancelled. */
 static void expect_moved(bide_future *future, bide_future *elsewhere, size_t size)
 {
     struct counter counter = {0};

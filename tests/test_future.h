@@ -7,7 +7,7 @@
 
 #include "test_async.h"
 
-/* --- a future written by hand ------------------------------------------------------------------------------ */
+/* --- a future written by hand --------------------------------------------------------------------------- */
 
 /* It does what it is told and counts what is done to it. For one thread. */
 struct manual {
@@ -58,6 +58,39 @@ static inline void manual_finish(struct manual *manual)
     manual->waker.wake(manual->waker.arg);
 }
 
+/* Stands for an operation whose buffer the kernel owns: it never becomes ready, and its cancel answers
+ * only once `answered` is set. */
+struct owned {
+    bide_future future;
+    bide_event answered;
+    bide_event_waiting waiting;
+    int outcome; /* of the cancel */
+    int cancels;
+};
+
+static inline int owned_poll(bide_future *self, bide_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return BIDE_PENDING;
+}
+
+static inline int owned_cancel(bide_future *self, bide_context *cx)
+{
+    struct owned *owned = (struct owned *)self;
+    if (owned->cancels++ == 0) bide_event_waiting_init(&owned->waiting, &owned->answered);
+    return bide_future_poll(&owned->waiting.future, cx) == BIDE_READY ? owned->outcome : BIDE_PENDING;
+}
+
+static inline void owned_init(struct owned *owned, int outcome)
+{
+    static const bide_future_ops ops = {sizeof ops, owned_poll, owned_cancel, 0};
+    bide_future_init(&owned->future, &ops);
+    cr_assert_ok(bide_event_init(&owned->answered, BIDE_EVENT_MANUAL));
+    owned->outcome = outcome;
+    owned->cancels = 0;
+}
+
 /* The context of a state machine. */
 static inline bide_context context_with(bide_waker waker)
 {
@@ -66,7 +99,7 @@ static inline bide_context context_with(bide_waker waker)
     return cx;
 }
 
-/* --- threads ----------------------------------------------------------------------------------------------- */
+/* --- threads -------------------------------------------------------------------------------------------- */
 
 /* A thread that runs one function. */
 struct worker {

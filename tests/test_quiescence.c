@@ -1,7 +1,7 @@
 /* Quiescence: when a poll or a cancel has answered, no earlier wake of that future is running or will run.
  *
- * The interleavings are forced by wakers that stop in the middle, on a thread of their own, while another thread
- * polls or cancels.
+ * The interleavings are forced by wakers that stop in the middle, on a thread of their own, while another
+ * thread polls or cancels.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -84,8 +84,8 @@ Test(quiescence, a_cancel_does_not_answer_before_the_waker_returned_for_an_event
     wait_for_event_with_gate(cancel_meanwhile, BIDE_COMPLETED);
 }
 
-/* The waker of a timer runs on the thread that serves the reactor. `later`: the timer is set anew while it runs, so
- * that the poll brings another waker rather than an end. */
+/* The waker of a timer runs on the thread that serves the reactor. `later`: the timer is set anew while it
+ * runs, so that the poll brings another waker rather than an end. */
 static void wait_for_timer_with_gate(void (*call)(struct worker *worker), bool later, int expected)
 {
     bide_timer timer;
@@ -222,8 +222,8 @@ Test(quiescence, a_replaced_waker_is_not_called)
     cr_assert_ok(bide_shutdown());
 }
 
-/* Three waiters are woken as one batch; the first one's waker stops. The second is cancelled meanwhile: it must not
- * be woken. The third is. */
+/* Three waiters are woken as one batch; the first one's waker stops. The second is cancelled meanwhile: it
+ * must not be woken. The third is. */
 static void cancel_inside_batch(bide_future *const futures[3], void (*fire)(struct worker *worker), void *arg,
                                 int expected)
 {

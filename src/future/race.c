@@ -7,10 +7,66 @@
 #include "future/future.h"
 #include "future/thread.h"
 
+/* --- the order of a race ---
+ *
+ * Each member that is ready shall have the same chance. A random start alone would favour those that follow
+ * many that are pending, so the order is shuffled, one step with each poll (Knuth, TAOCP 3.4.2, algorithm P).
+ * That is exactly fair up to SHUFFLED members; more are taken from a random start in a random direction, fair
+ * between any two. */
+#define SHUFFLED 64
+
+struct order {
+    size_t count;
+    size_t taken;
+    size_t start;           /* of many */
+    size_t step;            /* of many: 1, or count - 1 for backwards */
+    uint8_t rest[SHUFFLED]; /* of few: from `taken` on, those not polled yet */
+};
+
+static size_t random_below(size_t limit)
+{
+    return bide_thread_random(bide_thread_self()) % limit;
+}
+
+static void order_init(struct order *order, size_t count)
+{
+    order->count = count;
+    order->taken = 0;
+    if (count > SHUFFLED) {
+        order->start = random_below(count);
+        order->step = random_below(2) ? 1 : count - 1;
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        order->rest[i] = (uint8_t)i;
+}
+
+/* The member to poll next; all have been taken when `taken` is `count`. */
+static size_t order_next(struct order *order)
+{
+    size_t taken = order->taken++;
+    if (order->count > SHUFFLED) {
+        size_t next = order->start;
+        order->start = (next + order->step) % order->count;
+        return next;
+    }
+    size_t chosen = taken + random_below(order->count - taken);
+    uint8_t next = order->rest[chosen];
+    order->rest[chosen] = order->rest[taken];
+    return next;
+}
+
 /* --- race ---
  *
  *   RACING --one ready--> winner in result, cancelling --all losers answered--> ready
  */
+
+/* Notes what a loser's cancel answered. It is asked again while others are pending, and a stream has
+ * forgotten by then. */
+static void report(const bide_racing *racing, size_t loser, int answer)
+{
+    if (racing->completed_ && answer == BIDE_COMPLETED) racing->completed_[loser] = true;
+}
 
 /* Cancels everybody but the winner. Returns how many still belong to the kernel. */
 static size_t cancel_losers(bide_racing *racing, bide_context *cx)
@@ -20,7 +76,7 @@ static size_t cancel_losers(bide_racing *racing, bide_context *cx)
         if ((int)i == racing->result) continue;
         int answer = bide_future_cancel(racing->futures_[i], cx);
         if (answer == BIDE_PENDING) pending++;
-        if (racing->completed_) racing->completed_[i] = answer == BIDE_COMPLETED;
+        report(racing, i, answer);
     }
     return pending;
 }
@@ -33,11 +89,12 @@ static int racing_poll(bide_future *self, bide_context *cx)
         return BIDE_READY;
     }
     if (!racing->cancelling_) {
-        size_t start = bide_thread_random(bide_thread_self()) % racing->count_;
+        struct order order;
+        order_init(&order, racing->count_);
         int answer = BIDE_PENDING;
-        size_t i = start;
-        for (size_t polled = 0; polled < racing->count_ && answer == BIDE_PENDING; polled++) {
-            i = (start + polled) % racing->count_;
+        size_t i = 0;
+        while (order.taken < order.count && answer == BIDE_PENDING) {
+            i = order_next(&order);
             answer = bide_future_poll(racing->futures_[i], cx);
         }
         if (answer == BIDE_PENDING) return BIDE_PENDING;
@@ -60,7 +117,7 @@ static int racing_cancel(bide_future *self, bide_context *cx)
     for (size_t i = 0; i < racing->count_; i++) {
         int answer = bide_future_cancel(racing->futures_[i], cx);
         if (answer == BIDE_PENDING) pending++;
-        if (racing->completed_) racing->completed_[i] = answer == BIDE_COMPLETED;
+        report(racing, i, answer);
         if (answer == BIDE_COMPLETED && racing->result < 0) racing->result = (int)i;
     }
     if (pending) return BIDE_PENDING;
@@ -81,7 +138,7 @@ void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t c
         completed[i] = false;
 }
 
-/* --- join --- */
+/* --- join ----------------------------------------------------------------------------------------------- */
 
 static void release_all(const bide_joining *joining)
 {
@@ -92,6 +149,10 @@ static void release_all(const bide_joining *joining)
 static int joining_poll(bide_future *self, bide_context *cx)
 {
     bide_joining *joining = (bide_joining *)self;
+    if (joining->count_ > 0 && !joining->futures_) {
+        joining->result = BIDE_EINVAL;
+        return BIDE_READY;
+    }
     size_t pending = 0;
     int misuse = 0;
     for (size_t i = 0; i < joining->count_; i++) {
@@ -132,6 +193,6 @@ void bide_joining_init(bide_joining *joining, bide_future *const *futures, size_
 {
     bide_future_init(&joining->future, &joining_ops);
     joining->futures_ = futures;
-    joining->count_ = futures ? count : 0;
+    joining->count_ = count;
     joining->result = BIDE_ECANCELED;
 }
