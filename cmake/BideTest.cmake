@@ -28,11 +28,11 @@ endif()
 # The tests' own layer under the library: counts system calls and allocations, and makes them fail. The names
 # are those that support/syscalls.c wraps.
 set(BIDE_WRAPPED
-    read write readv writev recv send recvfrom sendto recvmsg sendmsg
+    read write readv writev pwritev2 recv send recvfrom sendto recvmsg sendmsg
     socket socketpair bind listen accept accept4 connect shutdown getsockopt setsockopt getsockname getpeername
     fcntl ioctl fstat close pipe2 eventfd timerfd_create timerfd_settime
     epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll syscall
-    pthread_create pthread_sigmask pthread_key_create pthread_setspecific
+    pthread_create pthread_sigmask sigpending sigtimedwait pthread_key_create pthread_setspecific
     malloc calloc realloc aligned_alloc posix_memalign)
 list(TRANSFORM BIDE_WRAPPED PREPEND "LINKER:--wrap=" OUTPUT_VARIABLE BIDE_WRAP_OPTIONS)
 add_library(bide_test_calls OBJECT support/syscalls.c)

@@ -213,6 +213,8 @@ WRAP(READ, -1, ssize_t, read, (int fd, void *data, size_t size), (fd, data, size
 WRAP(WRITE, -1, ssize_t, write, (int fd, const void *data, size_t size), (fd, data, size))
 WRAP(READV, -1, ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count))
 WRAP(WRITEV, -1, ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts, count))
+WRAP(WRITEV, -1, ssize_t, pwritev2, (int fd, const struct iovec *parts, int count, off_t offset, int flags),
+     (fd, parts, count, offset, flags))
 WRAP(RECV, -1, ssize_t, recv, (int fd, void *data, size_t size, int flags), (fd, data, size, flags))
 WRAP(SEND, -1, ssize_t, send, (int fd, const void *data, size_t size, int flags), (fd, data, size, flags))
 WRAP(RECVFROM, -1, ssize_t, recvfrom,
@@ -281,6 +283,9 @@ WRAP(ALLOC, NULL, void *, aligned_alloc, (size_t alignment, size_t size), (align
 
 WRAP_DIRECT(ALLOC, posix_memalign, (void **memory, size_t alignment, size_t size), (memory, alignment, size))
 WRAP_DIRECT(SIGMASK, pthread_sigmask, (int how, const sigset_t *set, sigset_t *before), (how, set, before))
+WRAP(SIGMASK, -1, int, sigpending, (sigset_t * set), (set))
+WRAP(SIGMASK, -1, int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *limit),
+     (set, info, limit))
 WRAP_DIRECT(THREAD, pthread_create,
             (pthread_t * thread, const pthread_attr_t *attributes, void *(*function)(void *), void *arg),
             (thread, attributes, function, arg))

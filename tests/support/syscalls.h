@@ -17,7 +17,8 @@
 
 #include <stdint.h>
 
-/* The kinds: X(constant, word). Several functions may share one: epoll_wait, epoll_pwait and epoll_pwait2. */
+/* The kinds: X(constant, word). Several functions may share one: epoll_wait, epoll_pwait and
+ * epoll_pwait2; writev and pwritev2; sigpending and sigtimedwait go with pthread_sigmask. */
 #define BIDE_CALL_KINDS(X)                \
     X(READ, "read")                       \
     X(WRITE, "write")                     \
@@ -52,7 +53,7 @@
     X(EPOLL_WAIT, "epoll_wait")           \
     X(POLL, "poll")                       \
     X(FUTEX, "futex")                     \
-    X(SIGMASK, "pthread_sigmask")         \
+    X(SIGMASK, "sigmask")                 \
     X(THREAD, "pthread_create")           \
     X(OTHER, "syscall")                   \
     X(ALLOC, "allocation")                \
@@ -68,8 +69,8 @@ enum bide_call { BIDE_CALL_KINDS(BIDE_CALL_CONSTANT_) BIDE_CALL_COUNT };
 #define BIDE_CALLS_ALLOC (BIDE_CALL_BIT(BIDE_CALL_ALLOC) | BIDE_CALL_BIT(BIDE_CALL_THREAD_KEY))
 /* What enters the kernel. */
 #define BIDE_CALLS_SYSTEM (((UINT64_C(1) << BIDE_CALL_COUNT) - 1) & ~BIDE_CALLS_ALLOC)
-/* The system calls whose failure says something. A wait on a futex returns for no reason anyhow, and changing
- * the signal mask does not fail. */
+/* The system calls whose failure says something. A wait on a futex returns for no reason anyhow, and
+ * changing the signal mask does not fail. */
 #define BIDE_CALLS_FALLIBLE \
     (BIDE_CALLS_SYSTEM & ~(BIDE_CALL_BIT(BIDE_CALL_FUTEX) | BIDE_CALL_BIT(BIDE_CALL_SIGMASK)))
 
