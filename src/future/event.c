@@ -1,9 +1,10 @@
 /* Events: a word that is set by anyone and a queue of waiters.
  *
- * The word has three bits:
+ * The word:
  *   SET      it is set
  *   WAITED   the queue is not empty
  *   SETTING  a setter saw WAITED and is on its way to the wait lock
+ *   MORE     the unit of a count in the upper bits: sets that came while SETTING, which release a wait each
  *
  * INVARIANTS
  * 1. Without WAITED, the compare-and-swap that sets SET is the setter's last access to the event.
@@ -25,7 +26,7 @@
 
 #include "future/waiter.h"
 
-enum { SET = 1u, WAITED = 2u, SETTING = 4u };
+enum { SET = 1u, WAITED = 2u, SETTING = 4u, MORE = 8u };
 
 static _Atomic uint32_t *word_of(const bide_event *event)
 {
@@ -48,6 +49,23 @@ int bide_event_fini(bide_event *event)
     return atomic_load(word_of(event)) & (WAITED | SETTING) ? BIDE_EBUSY : 0;
 }
 
+/* Ends SETTING of an automatic event. Each set releases a wait, and if there are not enough, because one was
+ * cancelled perhaps, SET stays for the next. Returns how many are released. Lock held. */
+static uint32_t hand_over(bide_event *event)
+{
+    uint32_t seen = atomic_load(word_of(event));
+    for (;;) {
+        uint32_t sets = 1 + seen / MORE;
+        uint32_t released = 0;
+        const bide_link *link = event->queue_.next_;
+        for (; released < sets && link != &event->queue_; link = link->next_)
+            released++;
+        uint32_t rest = link != &event->queue_ ? WAITED : 0;
+        if (released < sets) rest |= seen & SET;
+        if (atomic_compare_exchange_weak(word_of(event), &seen, rest)) return released;
+    }
+}
+
 /* The second half of a set that found waiters. No wait lock held by this thread. */
 static void release_waiters(bide_event *event)
 {
@@ -56,16 +74,13 @@ static void release_waiters(bide_event *event)
     bide_os_mutex *lock = bide_wait_lock(event);
     if (event->mode_ == BIDE_EVENT_MANUAL) {
         bide_ring_splice(&event->queue_, &batch);
-        atomic_fetch_and(word_of(event), ~(uint32_t)(WAITED | SETTING));
-    } else if (!bide_ring_empty(&event->queue_)) {
-        bide_link *first = event->queue_.next_;
-        bide_ring_remove(first);
-        bide_ring_append(&batch, first);
-        bool more = !bide_ring_empty(&event->queue_);
-        atomic_fetch_and(word_of(event), ~(uint32_t)(SET | SETTING | (more ? 0 : WAITED)));
+        atomic_fetch_and(word_of(event), SET);
     } else {
-        /* The waiter was cancelled meanwhile: SET stays for the next. */
-        atomic_fetch_and(word_of(event), ~(uint32_t)SETTING);
+        for (uint32_t released = hand_over(event); released > 0; released--) {
+            bide_link *first = event->queue_.next_;
+            bide_ring_remove(first);
+            bide_ring_append(&batch, first);
+        }
     }
     for (bide_link *link = batch.next_; link != &batch; link = link->next_)
         atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)link)->state_), BIDE_WAITER_GRANTED,
@@ -98,7 +113,12 @@ void bide_event_set(bide_event *event)
     uint32_t wanted;
     do {
         wanted = seen | SET;
-        if (seen & WAITED) wanted |= SETTING;
+        /* SETTING implies that there were waiters, perhaps cancelled since. More sets than the count can hold
+         * are more than there can be waiters. */
+        if (seen & SETTING)
+            wanted += seen < UINT32_MAX - MORE ? MORE : 0;
+        else if (seen & WAITED)
+            wanted |= SETTING;
         /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at SET" in
          * poll */
     } while (!atomic_compare_exchange_weak(word_of(event), &seen, wanted));
