@@ -45,6 +45,7 @@ static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bid
     if (deadline.ns != BIDE_NOW.ns) {
         parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
         answer = bide_future_poll(future, &parker->cx);
+        if (answer == BIDE_READY) return 0;
     }
     if (answer == BIDE_PENDING) answer = cancel_and_wait(reactor, parker, future);
     if (answer < 0) return answer;
@@ -55,13 +56,19 @@ static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bid
 static int await_with(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
                       bide_instant deadline)
 {
+    bool now = deadline.ns == BIDE_NOW.ns;
     /* A call that may not wait tries the system call even where the memory says that it is of no use. */
-    if (deadline.ns == BIDE_NOW.ns) parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
-    for (;;) {
+    if (now) parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+    for (bool again = false;; again = true) {
         int answer = bide_future_poll(future, &parker->cx);
         if (answer == BIDE_READY) return 0;
         if (answer < 0) return answer;
-        int error = deadline.ns == BIDE_NOW.ns ? BIDE_ETIMEDOUT : wait_for_wake(reactor, parker, deadline);
+        /* Its one try is still to come if the budget ran out before it. */
+        bool spent = (parker->cx.flags_ & BIDE_CONTEXT_SPENT) != 0;
+        parker->cx.flags_ &= ~(uint32_t)BIDE_CONTEXT_SPENT;
+        /* Also a future that is woken all the time, for nothing, has its deadline. */
+        bool late = again && !bide_is_never(deadline) && !bide_before(bide_now(), deadline);
+        int error = late || (now && !spent) ? BIDE_ETIMEDOUT : wait_for_wake(reactor, parker, deadline);
         if (error == BIDE_ETIMEDOUT) return give_up(reactor, parker, future, deadline);
         if (error) {
             /* The poller failed. The caller gets its storage back, and the reason. */
