@@ -50,7 +50,7 @@ int bide_async_borrow(bide_async **out, bide_fd fd)
 int bide_async_free(bide_async *async)
 {
     if (!async) return 0;
-    uint32_t flags = async->flags;
+    uint32_t flags = bide_source_flags(async);
     bide_fd fd;
     int error = bide_source_end(async, &fd);
     if (error) return error;
@@ -63,9 +63,9 @@ int bide_async_free(bide_async *async)
 
 int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
 {
-    if (!async || (flags & ~BIDE_RESTORE_MODE) || (!fd && (async->flags & BIDE_SOURCE_OWNED)))
+    if (!async || (flags & ~BIDE_RESTORE_MODE) || (!fd && (bide_source_flags(async) & BIDE_SOURCE_OWNED)))
         return BIDE_EINVAL;
-    bool blocking = (async->flags & BIDE_SOURCE_WAS_BLOCKING) && (flags & BIDE_RESTORE_MODE);
+    bool blocking = (bide_source_flags(async) & BIDE_SOURCE_WAS_BLOCKING) && (flags & BIDE_RESTORE_MODE);
     bide_fd given_back;
     int error = bide_source_end(async, &given_back);
     if (error) return error;
@@ -207,42 +207,25 @@ int bide_async_forget(bide_async *async, bide_direction direction)
     return 0;
 }
 
-/* Takes the stored waiter out if it has another waker, and calls that. */
-static void replace_stored(bide_async *async, bide_waiter *stored, bide_waker waker)
-{
-    struct bide_wake wake;
-    bool fire = false;
-    bide_os_mutex *lock = bide_wait_lock(async);
-    if ((bide_waiter_state(stored) & BIDE_WAITER_LINKED) && !bide_waker_same(stored->waker_, waker)) {
-        if (stored->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(bide_source_reactor(async));
-        stored->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
-        bide_waiter_take(stored, &wake);
-        fire = true;
-    }
-    bide_wait_unlock(lock);
-    if (fire) bide_wake_run(&wake);
-}
-
 static int poll_stored(bide_async *async, bide_direction direction, bide_waker waker)
 {
     if (!async || !waker.wake) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     uint32_t generation = bide_source_generation(async);
-    bide_waiter *stored = &async->stored[direction];
     bide_context cx;
     bide_context_init(&cx, waker);
-    replace_stored(async, stored, waker);
     for (;;) {
         uint32_t word = bide_source_readiness(async, direction);
         if (word & BIDE_SOURCE_READY) {
             int answer = confirm(async, generation, direction, word);
             if (answer < 0) return answer;
             if (answer > 0) {
-                bide_source_leave(async, stored);
+                /* The event that set the memory took the stored waker out, and may be calling it still. */
+                bide_waiter_quiesce(&async->stored[direction]);
                 return BIDE_READY;
             }
         }
-        int answer = bide_source_wait(async, generation, direction, stored, &cx);
+        int answer = bide_source_store(async, generation, direction, &cx);
         if (answer < 0) return answer;
         if (answer == 0) return BIDE_PENDING;
     }

@@ -20,6 +20,9 @@
 
 enum { KIND_READ, KIND_WRITE, KIND_READV, KIND_WRITEV, KIND_PEEK, KIND_OWN };
 
+/* The system's limit on the pieces of a vectored call (UIO_MAXIOV). To more its calls answer differently. */
+#define MOST_BUFFERS 1024
+
 static int finish(bide_io *io, bide_ssize result)
 {
     bide_source_leave(io->async_, &io->waiter_);
@@ -41,7 +44,7 @@ static bide_ssize run_own(bide_io *io)
 static bide_ssize attempt(bide_io *io)
 {
     bide_fd fd = io->async_->fd;
-    uint32_t kind = io->async_->flags;
+    uint32_t kind = bide_source_flags(io->async_);
     switch (io->kind_) {
     case KIND_READ: return bide_os_read(fd, io->address_, io->length_);
     case KIND_WRITE: return bide_os_write(fd, kind, io->address_, io->length_);
@@ -52,22 +55,29 @@ static bide_ssize attempt(bide_io *io)
     }
 }
 
+/* The bytes that a read or a write asks for. */
+static size_t wanted(const bide_io *io)
+{
+    if (io->kind_ == KIND_READ || io->kind_ == KIND_WRITE) return io->length_;
+    size_t sum = 0;
+    for (size_t i = 0; i < io->length_; i++)
+        sum += ((const bide_buffer *)io->address_)[i].length;
+    return sum;
+}
+
 /* Whether a count says that there is no more. */
 static bool is_short(const bide_io *io, bide_ssize count, uint32_t seen)
 {
-    if (!(io->async_->flags & BIDE_OS_TCP) || (seen & BIDE_SOURCE_ODD) || count <= 0) return false;
-    size_t wanted = 0;
-    switch (io->kind_) {
-    case KIND_READ:
-    case KIND_WRITE: wanted = io->length_; break;
-    case KIND_READV:
-    case KIND_WRITEV:
-        for (size_t i = 0; i < io->length_; i++)
-            wanted += ((const bide_buffer *)io->address_)[i].length;
-        break;
-    default: return false;
-    }
-    return (size_t)count < wanted;
+    if (!(bide_source_flags(io->async_) & BIDE_OS_TCP) || (seen & BIDE_SOURCE_ODD) || count <= 0)
+        return false;
+    return io->kind_ <= KIND_WRITEV && (size_t)count < wanted(io);
+}
+
+/* Whether the system does not let the call wait anyhow, so that the memory is not to be asked. */
+static bool answers_at_once(const bide_io *io)
+{
+    if (io->kind_ == KIND_PEEK) return !(bide_source_flags(io->async_) & BIDE_OS_SOCKET);
+    return io->kind_ <= KIND_WRITEV && wanted(io) == 0;
 }
 
 static int io_poll(bide_future *self, bide_context *cx)
@@ -79,19 +89,19 @@ static int io_poll(bide_future *self, bide_context *cx)
         return BIDE_READY;
     }
     bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
-    for (;;) {
+    for (bool tried = false;; tried = true) {
         /* Both, before the call: an operation of the caller's may want the other one. */
         uint32_t seen[2] = {bide_source_readiness(async, BIDE_READ),
                             bide_source_readiness(async, BIDE_WRITE)};
-        if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try) {
+        if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try || (!tried && answers_at_once(io))) {
             if (!bide_context_spend(cx)) return BIDE_PENDING;
             int error = bide_source_pin(async, io->generation_);
             if (error) return finish(io, error);
             bide_ssize result = attempt(io);
             if (result == BIDE_WANT_READ || result == BIDE_WANT_WRITE) {
-                uint8_t wanted = result == BIDE_WANT_READ ? BIDE_READ : BIDE_WRITE;
-                if (wanted != io->direction_) bide_source_leave(async, &io->waiter_);
-                io->direction_ = wanted;
+                uint8_t other = result == BIDE_WANT_READ ? BIDE_READ : BIDE_WRITE;
+                if (other != io->direction_) bide_source_leave(async, &io->waiter_);
+                io->direction_ = other;
                 result = BIDE_EAGAIN;
             }
             if (result == BIDE_EAGAIN || is_short(io, result, seen[io->direction_]))
@@ -148,12 +158,12 @@ void bide_io_write(bide_io *io, bide_async *async, const void *buffer, size_t le
 
 void bide_io_readv(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
 {
-    init_bytes(io, async, KIND_READV, BIDE_READ, buffers, count);
+    init_bytes(io, count <= MOST_BUFFERS ? async : NULL, KIND_READV, BIDE_READ, buffers, count);
 }
 
 void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
 {
-    init_bytes(io, async, KIND_WRITEV, BIDE_WRITE, buffers, count);
+    init_bytes(io, count <= MOST_BUFFERS ? async : NULL, KIND_WRITEV, BIDE_WRITE, buffers, count);
 }
 
 void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)

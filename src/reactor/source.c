@@ -151,7 +151,7 @@ int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
     uint32_t word = ready ? BIDE_SOURCE_READY : 0;
     bide_os_mutex *lock = bide_wait_lock(source);
     source->fd = fd;
-    source->flags = flags;
+    atomic_store_explicit(&source->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&source->reactor, reactor, memory_order_relaxed);
     source->armed = 0;
     source->pause_until = 0;
@@ -340,10 +340,18 @@ static void unlink_waiter(bide_async *source, bide_waiter *waiter)
     bide_background_disarm(bide_source_reactor(source));
 }
 
-int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
-                     const bide_context *cx)
+/* Takes a LINKED waiter out for a wake. Wait lock held. */
+static void take_waiter(bide_async *source, bide_waiter *waiter, struct bide_wake *wake)
 {
-    if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) bide_waiter_quiesce(waiter);
+    if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(bide_source_reactor(source));
+    waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
+    bide_waiter_take(waiter, wake);
+}
+
+/* Links the waiter. What it was linked with before is dropped, or left in `replaced` to be called. */
+static int link_waiter(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
+                       const bide_context *cx, struct bide_wake *replaced)
+{
     struct bide_reactor *reactor = bide_source_reactor(source);
     bool background = bide_background_needed(reactor, cx);
     bool counted = false;
@@ -356,7 +364,7 @@ int bide_source_wait(bide_async *source, uint32_t generation, bide_direction dir
         bool count_first = false;
         if (gone) {
             if (linked) unlink_waiter(source, waiter);
-            result = BIDE_ECANCELED;
+            result = generation & 1 ? BIDE_EFREED : BIDE_ECANCELED;
         } else if (bide_source_readiness(source, direction) & BIDE_SOURCE_READY) {
             result = 1;
         } else if (linked && bide_waker_same(waiter->waker_, cx->waker_) &&
@@ -365,7 +373,10 @@ int bide_source_wait(bide_async *source, uint32_t generation, bide_direction dir
         } else if (background && !counted) {
             count_first = true;
         } else {
-            if (linked) unlink_waiter(source, waiter);
+            if (linked && replaced && !bide_waker_same(waiter->waker_, cx->waker_))
+                take_waiter(source, waiter, replaced);
+            else if (linked)
+                unlink_waiter(source, waiter);
             uint32_t flags = (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0u) |
                              (background ? BIDE_WAITER_BACKGROUND : 0u);
             bide_waiter_link(&source->queue[direction], waiter, cx->waker_, flags);
@@ -381,6 +392,26 @@ int bide_source_wait(bide_async *source, uint32_t generation, bide_direction dir
         counted = true;
     }
     if (counted) bide_background_disarm(reactor);
+    return result;
+}
+
+int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
+                     const bide_context *cx)
+{
+    int result = link_waiter(source, generation, direction, waiter, cx, NULL);
+    /* A wake from before may still be running: of the last waker, which the caller may now give up. */
+    if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) bide_waiter_quiesce(waiter);
+    return result;
+}
+
+int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,
+                      const bide_context *cx)
+{
+    bide_waiter *stored = &source->stored[direction];
+    struct bide_wake replaced = {{NULL, NULL}, NULL};
+    int result = link_waiter(source, generation, direction, stored, cx, &replaced);
+    if (replaced.waker.wake) bide_wake_run(&replaced);
+    bide_waiter_quiesce(stored);
     return result;
 }
 

@@ -50,8 +50,9 @@ struct bide_async {
     _Atomic uint32_t generation;
     _Atomic uint32_t ready[2];
     bide_fd fd;
-    uint32_t flags;                         /* fixed while LIVE */
-    _Atomic(struct bide_reactor *) reactor; /* fixed while LIVE; atomic for those who hold a stale handle */
+    /* Fixed while LIVE; atomic for those who hold a stale handle. */
+    _Atomic uint32_t flags;
+    _Atomic(struct bide_reactor *) reactor;
     bide_link queue[2];
     bide_waiter stored[2]; /* for bide_async_poll_readable and _writable */
     /* A listener that ran out of descriptors pauses until then, or until one was closed; wait lock. */
@@ -80,6 +81,12 @@ static inline struct bide_reactor *bide_source_reactor(bide_async *source)
     return atomic_load_explicit(&source->reactor, memory_order_relaxed);
 }
 
+/* Its kind and flags. */
+static inline uint32_t bide_source_flags(const bide_async *source)
+{
+    return atomic_load_explicit(&((bide_async *)(uintptr_t)source)->flags, memory_order_relaxed);
+}
+
 /* The generation to hold, for a future that is being made. */
 static inline uint32_t bide_source_generation(const bide_async *source)
 {
@@ -96,9 +103,15 @@ static inline uint32_t bide_source_readiness(bide_async *source, bide_direction 
 /* The direction was found drained by a call that began after `seen` was read. */
 void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen);
 
-/* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. */
+/* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. No wake of it from before is
+ * running when this returns. */
 int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
                      const bide_context *cx);
+
+/* The same with the direction's stored waiter, in one step with taking out another waker that it held, which
+ * is called. */
+int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,
+                      const bide_context *cx);
 
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
