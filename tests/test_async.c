@@ -1,0 +1,1471 @@
+/* Handles: wrapping, giving back and freeing; reading and writing on pipes, Unix sockets, TCP and eventfds; deadlines; operations
+ * of the caller's; misuse. Readiness is in test_readiness.c, connecting and accepting in test_tcp.c.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "test_async.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+static struct inventory before;
+
+static void take_inventory(void)
+{
+    before = inventory_now();
+}
+
+TestSuite(async, .init = take_inventory, .timeout = 60);
+
+/* The three ways to wrap. */
+static int (*const wraps[])(bide_async **, bide_fd) = {bide_async_new, bide_async_new_nonblocking,
+                                                       bide_async_borrow};
+static const char *const wrap_names[] = {"new", "new_nonblocking", "borrow"};
+#define WRAPS 3
+
+/* --- wrapping ---------------------------------------------------------------------------------------------- */
+
+Test(async, new_makes_the_descriptor_non_blocking)
+{
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_not(is_nonblocking(ends[0]));
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    cr_assert(is_nonblocking(ends[0]));
+    cr_assert_eq(bide_async_fd(async), ends[0]);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+    expect_nothing_left(before);
+}
+
+Test(async, new_nonblocking_only_registers)
+{
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_done(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+    for (int i = 0; i < 2; i++) {
+        int flags = fcntl(ends[i], F_GETFL);
+        bide_async *async;
+        cr_assert_ok(bide_async_new_nonblocking(&async, ends[i]));
+        cr_assert_eq(fcntl(ends[i], F_GETFL), flags, "flags of end %d changed", i);
+        cr_assert_ok(bide_async_free(async));
+        cr_assert_not(is_open(ends[i]), "end %d is owned, and must be closed", i);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, into_fd_gives_the_descriptor_back_open_and_still_non_blocking)
+{
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    bide_fd fd = BIDE_INVALID_FD;
+    cr_assert_ok(bide_async_into_fd(async, 0, &fd));
+    cr_assert_eq(fd, ends[0]);
+    cr_assert(is_nonblocking(fd));
+    cr_assert_eq(bide_async_fd(async), BIDE_INVALID_FD);
+
+    /* It is registered no more: it can be wrapped again, and works. */
+    cr_assert_ok(bide_async_new(&async, fd));
+    put(ends[1], "x", 1);
+    char byte;
+    cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+    expect_nothing_left(before);
+}
+
+Test(async, into_fd_can_restore_the_mode_that_new_found)
+{
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_done(fcntl(ends[1], F_SETFL, O_NONBLOCK));
+    for (int i = 0; i < 2; i++) {
+        bool was = is_nonblocking(ends[i]);
+        bide_async *async;
+        bide_fd fd;
+        cr_assert_ok(bide_async_new(&async, ends[i]));
+        cr_assert(is_nonblocking(ends[i]));
+        cr_assert_ok(bide_async_into_fd(async, BIDE_RESTORE_MODE, &fd));
+        cr_assert_eq(is_nonblocking(fd), was, "end %d was %d, is %d", i, was, is_nonblocking(fd));
+    }
+    close_all(ends, 2);
+    expect_nothing_left(before);
+}
+
+Test(async, into_fd_refuses_unknown_flags_and_nowhere_to_put_an_owned_descriptor)
+{
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    bide_fd fd = 12345;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    cr_assert_gives(bide_async_into_fd(async, 0, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_async_into_fd(async, BIDE_RESTORE_MODE << 1, &fd), BIDE_EINVAL);
+    cr_assert_gives(bide_async_into_fd(NULL, 0, &fd), BIDE_EINVAL);
+    cr_assert_eq(fd, 12345);
+
+    /* The handle goes on. */
+    put(ends[1], "x", 1);
+    char byte;
+    cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_ok(bide_async_free(async));
+
+    /* A borrowed one is the caller's anyhow. */
+    cr_assert_ok(bide_async_borrow(&async, ends[1]));
+    cr_assert_ok(bide_async_into_fd(async, BIDE_RESTORE_MODE, NULL));
+    cr_assert(is_open(ends[1]));
+    (void)close(ends[1]);
+    expect_nothing_left(before);
+}
+
+Test(async, free_deregisters_then_closes)
+{
+    int ends[2];
+    make_socketpair(ends, SOCK_STREAM);
+    /* Another descriptor of the same socket keeps it alive in epoll after a mere close. */
+    int copy = dup(ends[0]);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    drain_memory(async);
+    cr_assert_ok(bide_async_free(async));
+    cr_assert_not(is_open(ends[0]));
+    while (bide_reactor_run_once(bide_reactor_current(), BIDE_NOW) > 0)
+        continue;
+    uint64_t events = stats_now().events;
+    put(ends[1], "x", 1);
+    cr_assert_gives(bide_reactor_run_once(bide_reactor_current(), BIDE_NOW), 0);
+    cr_assert_eq(stats_now().events, events, "an event came for a handle that was freed");
+    (void)close(copy);
+    (void)close(ends[1]);
+    expect_nothing_left(before);
+}
+
+Test(async, borrow_never_changes_flags_and_never_closes)
+{
+    int ends[2];
+    make_socketpair(ends, SOCK_STREAM);
+    cr_assert_done(fcntl(ends[1], F_SETFL, O_NONBLOCK));
+    for (int i = 0; i < 2; i++) {
+        int flags = fcntl(ends[i], F_GETFL);
+        bide_async *async;
+        cr_assert_ok(bide_async_borrow(&async, ends[i]));
+        cr_assert_gives(bide_wait_writable(async, bide_after(LONG)), 0);
+        cr_assert_gives(bide_wait_readable(async, BIDE_NOW), BIDE_EAGAIN);
+        put(ends[1 - i], "x", 1);
+        cr_assert_gives(bide_wait_readable(async, bide_after(LONG)), 0);
+        char byte;
+        cr_assert_gives(bide_read(async, &byte, 1, BIDE_NEVER), 1);
+        cr_assert_eq(fcntl(ends[i], F_GETFL), flags);
+        cr_assert_ok(bide_async_free(async));
+        cr_assert(is_open(ends[i]));
+        cr_assert_eq(fcntl(ends[i], F_GETFL), flags);
+
+        bide_fd fd;
+        cr_assert_ok(bide_async_borrow(&async, ends[i]));
+        cr_assert_ok(bide_async_into_fd(async, BIDE_RESTORE_MODE, &fd));
+        cr_assert_eq(fd, ends[i]);
+        cr_assert_eq(fcntl(ends[i], F_GETFL), flags);
+    }
+    close_all(ends, 2);
+    expect_nothing_left(before);
+}
+
+Test(async, a_second_registration_is_refused_and_the_first_goes_on)
+{
+    for (int first = 0; first < WRAPS; first++)
+        for (int second = 0; second < WRAPS; second++) {
+            int ends[2];
+            make_socketpair(ends, SOCK_STREAM);
+            bide_async *async, *other = (bide_async *)&async;
+            cr_assert_ok(wraps[first](&async, ends[0]));
+            int flags = fcntl(ends[0], F_GETFL);
+            struct call reader = {.function = call_wait_readable, .async = async, .deadline = BIDE_NEVER};
+            call_start(&reader);
+            await_waiters(async, BIDE_READ, 1);
+
+            int error = wraps[second](&other, ends[0]);
+            cr_assert_eq(error, BIDE_EEXIST, "%s after %s gave %s", wrap_names[second], wrap_names[first],
+                         bide_error_name(error));
+            cr_assert_null(other);
+            cr_assert_eq(fcntl(ends[0], F_GETFL), flags, "%s after %s changed the flags", wrap_names[second],
+                         wrap_names[first]);
+
+            put(ends[1], "x", 1);
+            cr_assert_ok(call_join(&reader));
+            char byte;
+            cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), 1);
+            bide_fd fd;
+            cr_assert_ok(bide_async_into_fd(async, 0, &fd));
+            close_all(ends, 2);
+        }
+    expect_nothing_left(before);
+}
+
+Test(async, what_was_freed_can_be_wrapped_again_under_the_same_number)
+{
+    for (int i = 0; i < 100; i++) {
+        int ends[2];
+        make_pipe(ends);
+        bide_async *async;
+        cr_assert_ok(wraps[i % WRAPS](&async, ends[0]));
+        cr_assert_done(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+        drain_memory(async);
+        put(ends[1], "x", 1);
+        char byte;
+        cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), 1);
+        cr_assert_ok(bide_async_free(async));
+        if (is_open(ends[0])) (void)close(ends[0]);
+        (void)close(ends[1]);
+    }
+    expect_nothing_left(before);
+}
+
+/* Wrapping fails with that error and leaves everything as it was. */
+static void expect_refused(const char *what, int fd, int expected)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int fds = bide_test_fd_count();
+    for (int i = 0; i < WRAPS; i++) {
+        bide_async *async = (bide_async *)&flags;
+        int error = wraps[i](&async, fd);
+        cr_assert_eq(error, expected, "%s of %s gave %s instead of %s", wrap_names[i], what,
+                     bide_error_name(error), bide_error_name(expected));
+        cr_assert_null(async);
+        cr_assert_eq(fcntl(fd, F_GETFL), flags, "%s changed the flags of %s", wrap_names[i], what);
+    }
+    cr_assert_eq(bide_test_fd_count(), fds);
+}
+
+Test(async, a_regular_file_or_a_folder_is_refused_and_left_as_it_was)
+{
+    (void)bide_reactor_backend(bide_reactor_current()); /* opens its descriptors */
+    char name[] = "/tmp/bide-test-XXXXXX";
+    int file = mkstemp(name);
+    cr_assert_done(file);
+    (void)unlink(name);
+    expect_refused("a regular file", file, BIDE_ENOTPOLLABLE);
+    cr_assert_done(fcntl(file, F_SETFL, O_NONBLOCK));
+    expect_refused("a non-blocking regular file", file, BIDE_ENOTPOLLABLE);
+    int folder = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cr_assert_done(folder);
+    expect_refused("a folder", folder, BIDE_ENOTPOLLABLE);
+    (void)close(file);
+    (void)close(folder);
+    expect_nothing_left(before);
+}
+
+Test(async, a_closed_or_negative_descriptor_is_refused)
+{
+    (void)bide_reactor_backend(bide_reactor_current());
+    int closed = dup(2);
+    (void)close(closed);
+    expect_refused("a closed descriptor", closed, BIDE_EBADF);
+    expect_refused("-1", -1, BIDE_EBADF);
+    expect_refused("INT_MIN", INT_MIN, BIDE_EBADF);
+    expect_refused("INT_MAX", INT_MAX, BIDE_EBADF);
+    expect_nothing_left(before);
+}
+
+Test(async, a_device_that_cannot_be_polled_is_refused_where_the_system_can_tell)
+{
+    const char *backend = bide_reactor_backend(bide_reactor_current());
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (strcmp(backend, "epoll") == 0) {
+        expect_refused("/dev/null", null, BIDE_ENOTPOLLABLE);
+    } else {
+        /* poll(2) calls it ready, always. */
+        bide_async *async;
+        char byte = 'x';
+        cr_assert_ok(bide_async_borrow(&async, null));
+        cr_assert_ok(bide_wait_readable(async, BIDE_NEVER));
+        cr_assert_gives(bide_read(async, &byte, 1, BIDE_NEVER), 0);
+        cr_assert_gives(bide_write(async, &byte, 1, BIDE_NEVER), 1);
+        cr_assert_ok(bide_async_free(async));
+    }
+    (void)close(null);
+    expect_nothing_left(before);
+}
+
+Test(async, nowhere_to_put_the_handle_is_an_error_and_changes_nothing)
+{
+    int ends[2];
+    make_pipe(ends);
+    int flags = fcntl(ends[0], F_GETFL);
+    for (int i = 0; i < WRAPS; i++)
+        cr_assert_gives(wraps[i](NULL, ends[0]), BIDE_EINVAL);
+    cr_assert_eq(fcntl(ends[0], F_GETFL), flags);
+    close_all(ends, 2);
+    expect_nothing_left(before);
+}
+
+Test(async, several_hundred_handles_live_side_by_side)
+{
+    enum { PAIRS = 400 };
+    static bide_async *handles[PAIRS][2];
+    for (int i = 0; i < PAIRS; i++)
+        open_channel(UNIX, handles[i]);
+    for (int i = 0; i < PAIRS; i++) {
+        char byte = (char)i;
+        drain_memory(handles[i][0]);
+        cr_assert_gives(bide_write(handles[i][1], &byte, 1, BIDE_NEVER), 1);
+    }
+    for (int i = PAIRS - 1; i >= 0; i--) {
+        char byte = 0;
+        cr_assert_gives(bide_read(handles[i][0], &byte, 1, bide_after(LONG)), 1);
+        cr_assert_eq(byte, (char)i, "handle %d read %d", i, byte);
+    }
+    for (int i = 0; i < PAIRS; i++)
+        free_both(handles[i]);
+    expect_nothing_left(before);
+}
+
+/* --- freed and stale --------------------------------------------------------------------------------------- */
+
+/* Every call that takes a handle, with the answer `expected`. */
+static void expect_of_every_call(bide_async *async, int expected)
+{
+    char byte = 'x';
+    bide_buffer piece = {&byte, 1};
+    bide_instant limit = bide_after(LONG);
+    struct counter counter = {0};
+    bide_fd fd;
+    size_t done = 99;
+    cr_assert_gives(bide_read(async, &byte, 1, limit), expected);
+    cr_assert_gives(bide_write(async, &byte, 1, limit), expected);
+    cr_assert_gives(bide_readv(async, &piece, 1, limit), expected);
+    cr_assert_gives(bide_writev(async, &piece, 1, limit), expected);
+    cr_assert_gives(bide_peek(async, &byte, 1, limit), expected);
+    cr_assert_gives(bide_read(async, &byte, 1, BIDE_NOW), expected);
+    cr_assert_gives(bide_read_exact(async, &byte, 1, limit, &done), expected);
+    cr_assert_eq(done, 0);
+    cr_assert_gives(bide_write_all(async, &byte, 1, limit, &done), expected);
+    cr_assert_eq(done, 0);
+    cr_assert_gives(bide_wait_readable(async, limit), expected);
+    cr_assert_gives(bide_wait_writable(async, limit), expected);
+    cr_assert_gives(bide_async_poll_readable(async, counting(&counter)), expected);
+    cr_assert_gives(bide_async_poll_writable(async, counting(&counter)), expected);
+    cr_assert_gives(bide_async_forget(async, BIDE_READ), expected);
+    cr_assert_gives(bide_async_shutdown(async, BIDE_WRITE), expected);
+    cr_assert_gives(bide_async_into_fd(async, 0, &fd), expected);
+    cr_assert_eq(bide_async_fd(async), BIDE_INVALID_FD);
+}
+
+static bide_ssize never_called(void *arg, bide_fd fd)
+{
+    (void)fd;
+    *(bool *)arg = true;
+    return 1;
+}
+
+Test(async, every_call_refuses_null)
+{
+    expect_of_every_call(NULL, BIDE_EINVAL);
+    bool called = false;
+    cr_assert_gives(bide_read_with(NULL, never_called, &called, BIDE_NEVER), BIDE_EINVAL);
+    cr_assert_gives(bide_write_with(NULL, never_called, &called, BIDE_NEVER), BIDE_EINVAL);
+    cr_assert_not(called);
+    cr_assert_ok(bide_async_free(NULL));
+
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    cr_assert_gives(bide_read_with(async, NULL, NULL, BIDE_NEVER), BIDE_EINVAL);
+    cr_assert_gives(bide_write_with(async, NULL, NULL, BIDE_NEVER), BIDE_EINVAL);
+    bide_waker no_waker = {NULL, NULL};
+    cr_assert_gives(bide_async_poll_readable(async, no_waker), BIDE_EINVAL);
+    cr_assert_gives(bide_async_forget(async, (bide_direction)2), BIDE_EINVAL);
+    cr_assert_gives(bide_async_shutdown(async, (bide_direction)2), BIDE_EINVAL);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+    expect_nothing_left(before);
+}
+
+Test(async, every_call_on_a_freed_handle_says_so)
+{
+    /* Once with a memory that says "try", once with one that says "wait". */
+    for (int drained = 0; drained < 2; drained++) {
+        bide_async *ends[2];
+        open_channel(UNIX, ends);
+        if (drained) {
+            drain_memory(ends[0]);
+            (void)fill(ends[0]);
+        }
+        cr_assert_ok(bide_async_free(ends[0]));
+        expect_of_every_call(ends[0], BIDE_EFREED);
+        bool called = false;
+        cr_assert_gives(bide_read_with(ends[0], never_called, &called, BIDE_NEVER), BIDE_EFREED);
+        cr_assert_gives(bide_write_with(ends[0], never_called, &called, BIDE_NEVER), BIDE_EFREED);
+        cr_assert_not(called);
+        cr_assert_gives(bide_async_free(ends[0]), BIDE_EFREED);
+        cr_assert_ok(bide_async_free(ends[1]));
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, a_future_made_before_the_handle_was_freed_is_cancelled_even_if_its_slot_is_used_again)
+{
+    /* The table hands a slot out again as late as it can: several must be free. */
+    enum { PAIRS = 40 };
+    bide_async *pairs[PAIRS][2];
+    for (int i = 0; i < PAIRS; i++)
+        open_channel(UNIX, pairs[i]);
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    char byte = 'x';
+    bool called = false;
+    bide_io io[3];
+    bide_readiness ready[2];
+    bide_io_read(&io[0], ends[0], &byte, 1);
+    bide_io_write(&io[1], ends[0], &byte, 1);
+    bide_io_read_with(&io[2], ends[0], never_called, &called);
+    bide_readable_init(&ready[0], ends[0]);
+    bide_writable_init(&ready[1], ends[0]);
+    bide_async *stale = ends[0];
+    free_both(ends);
+    for (int i = 0; i < PAIRS; i++)
+        free_both(pairs[i]);
+    bool reused = false;
+    for (int i = 0; i < PAIRS; i++) {
+        open_channel(UNIX, pairs[i]);
+        reused |= pairs[i][0] == stale || pairs[i][1] == stale;
+    }
+    cr_assert(reused, "the slot was not used again by %d pairs", PAIRS);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_ok(bide_block_on(&io[i].future));
+        cr_assert_gives(io[i].result, BIDE_ECANCELED);
+    }
+    for (int i = 0; i < 2; i++) {
+        cr_assert_ok(bide_block_on(&ready[i].future));
+        cr_assert_gives(ready[i].result, BIDE_ECANCELED);
+    }
+    cr_assert_not(called);
+    /* The new owner of the slot has noticed nothing. */
+    for (int i = 0; i < PAIRS; i++) {
+        cr_assert_gives(bide_read(pairs[i][0], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+        free_both(pairs[i]);
+    }
+    expect_nothing_left(before);
+}
+
+/* --- misuse ------------------------------------------------------------------------------------------------ */
+
+struct misuse {
+    bide_async *async;
+    _Atomic int wakes;
+    bide_ssize read, wrote, waited, polled;
+    int freed, forgot, gave;
+};
+
+static void misuse_wake(void *arg)
+{
+    struct misuse *misuse = arg;
+    char byte;
+    bide_fd fd;
+    bide_waker waker = {misuse_wake, misuse};
+    misuse->read = bide_read(misuse->async, &byte, 1, BIDE_NEVER);
+    misuse->wrote = bide_write(misuse->async, "x", 1, BIDE_NEVER);
+    misuse->waited = bide_wait_readable(misuse->async, BIDE_NEVER);
+    misuse->polled = bide_async_poll_readable(misuse->async, waker);
+    misuse->freed = bide_async_free(misuse->async);
+    misuse->forgot = bide_async_forget(misuse->async, BIDE_READ);
+    misuse->gave = bide_async_into_fd(misuse->async, 0, &fd);
+    atomic_fetch_add(&misuse->wakes, 1);
+}
+
+Test(async, inside_a_waker_every_call_gives_edeadlk_and_changes_nothing)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    struct misuse misuse = {.async = ends[0]};
+    bide_waker waker = {misuse_wake, &misuse};
+    cr_assert_gives(bide_async_poll_readable(ends[0], waker), BIDE_PENDING);
+    cr_assert_gives(bide_write(ends[1], "y", 1, BIDE_NEVER), 1);
+    AWAIT(atomic_load(&misuse.wakes) == 1);
+    cr_assert_gives(misuse.read, BIDE_EDEADLK);
+    cr_assert_gives(misuse.wrote, BIDE_EDEADLK);
+    cr_assert_gives(misuse.waited, BIDE_EDEADLK);
+    cr_assert_gives(misuse.polled, BIDE_EDEADLK);
+    cr_assert_gives(misuse.freed, BIDE_EDEADLK);
+    cr_assert_gives(misuse.forgot, BIDE_EDEADLK);
+    cr_assert_gives(misuse.gave, BIDE_EDEADLK);
+    char byte = 0;
+    cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), 1);
+    cr_assert_eq(byte, 'y');
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+struct nested {
+    bide_async *own, *other;
+    int freed_own, gave_own, freed_other;
+};
+
+static bide_ssize free_inside(void *arg, bide_fd fd)
+{
+    struct nested *nested = arg;
+    (void)fd;
+    bide_fd given;
+    nested->freed_own = bide_async_free(nested->own);
+    nested->gave_own = bide_async_into_fd(nested->own, 0, &given);
+    nested->freed_other = bide_async_free(nested->other);
+    return 7;
+}
+
+static bide_ssize nest(void *arg, bide_fd fd)
+{
+    struct nested *nested = arg;
+    (void)fd;
+    /* An operation on another handle within one on this: both are busy. */
+    return bide_write_with(nested->other, free_inside, nested, BIDE_NEVER);
+}
+
+Test(async, an_operation_may_not_free_its_own_handle_but_another)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    struct nested nested = {.own = ends[0], .other = ends[1]};
+    cr_assert_gives(bide_read_with(ends[0], free_inside, &nested, BIDE_NEVER), 7);
+    cr_assert_gives(nested.freed_own, BIDE_EDEADLK);
+    cr_assert_gives(nested.gave_own, BIDE_EDEADLK);
+    cr_assert_ok(nested.freed_other);
+    cr_assert_ok(bide_async_free(ends[0]));
+
+    open_channel(UNIX, ends);
+    struct nested inner = {.own = ends[0], .other = ends[1]};
+    cr_assert_gives(bide_read_with(ends[0], nest, &inner, BIDE_NEVER), 7);
+    cr_assert_gives(inner.freed_own, BIDE_EDEADLK);
+    cr_assert_gives(inner.freed_other, BIDE_EDEADLK);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- reading and writing ----------------------------------------------------------------------------------- */
+
+Test(async, bytes_go_through_every_kind_of_channel)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        for (int round = 0; round < 3; round++) {
+            char buffer[16] = "";
+            struct call reader = {.function = call_read,
+                                  .async = ends[0],
+                                  .buffer = buffer,
+                                  .length = 16,
+                                  .deadline = bide_after(LONG)};
+            drain_memory(ends[0]);
+            call_start(&reader);
+            await_waiters(ends[0], BIDE_READ, 1);
+            cr_assert_gives(bide_write(ends[1], "hello", 5, bide_after(LONG)), 5);
+            bide_ssize count = call_join(&reader);
+            cr_assert_eq(count, 5, "%s: read gave %td", channel_names[kind], count);
+            cr_assert_str_eq(buffer, "hello", "%s: read '%s'", channel_names[kind], buffer);
+        }
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, an_eventfd_is_awaited_like_any_other)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, fd));
+    uint64_t value = 0;
+    cr_assert_gives(bide_read(async, &value, sizeof value, bide_after(SHORT)), BIDE_ETIMEDOUT);
+    struct call reader = {.function = call_read,
+                          .async = async,
+                          .buffer = &value,
+                          .length = sizeof value,
+                          .deadline = bide_after(LONG)};
+    call_start(&reader);
+    await_waiters(async, BIDE_READ, 1);
+    uint64_t three = 3;
+    cr_assert_gives(bide_write(async, &three, sizeof three, bide_after(LONG)), sizeof three);
+    cr_assert_gives(call_join(&reader), sizeof value);
+    cr_assert_eq(value, 3);
+
+    /* Full, it can be waited for in the other direction. */
+    uint64_t most = UINT64_MAX - 1;
+    cr_assert_gives(bide_write(async, &most, sizeof most, BIDE_NOW), sizeof most);
+    struct call writer = {.function = call_write,
+                          .async = async,
+                          .buffer = &three,
+                          .length = sizeof three,
+                          .deadline = bide_after(LONG)};
+    call_start(&writer);
+    await_waiters(async, BIDE_WRITE, 1);
+    cr_assert_gives(bide_read(async, &value, sizeof value, bide_after(LONG)), sizeof value);
+    cr_assert_gives(call_join(&writer), sizeof three);
+    cr_assert_ok(bide_async_free(async));
+    expect_nothing_left(before);
+}
+
+Test(async, vectored_writes_and_reads_keep_the_order)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        char a[] = "one ", b[] = "", c[] = "two ", d[] = "three";
+        bide_buffer out[] = {{a, 4}, {b, 0}, {c, 4}, {d, 5}};
+        cr_assert_gives(bide_writev(ends[1], out, 4, bide_after(LONG)), 13);
+        char first[3], second[1], third[64] = "";
+        bide_buffer in[] = {{first, 3}, {second, 1}, {third, 64}};
+        cr_assert_gives(bide_readv(ends[0], in, 3, bide_after(LONG)), 13);
+        cr_assert_eq(memcmp(first, "one", 3), 0, "%s", channel_names[kind]);
+        cr_assert_eq(second[0], ' ', "%s", channel_names[kind]);
+        cr_assert_str_eq(third, "two three", "%s", channel_names[kind]);
+        /* Waiting, too. */
+        cr_assert_gives(bide_readv(ends[0], in, 3, bide_after(SHORT)), BIDE_ETIMEDOUT);
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, up_to_1024_buffers_are_taken_and_more_refused)
+{
+    static char bytes[1025];
+    static bide_buffer pieces[1025];
+    for (int i = 0; i < 1025; i++)
+        pieces[i] = (bide_buffer){&bytes[i], 1};
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        cr_assert_gives(bide_writev(ends[1], pieces, 1025, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_writev(ends[1], pieces, (size_t)UINT32_MAX + 2, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_writev(ends[1], pieces, 1024, BIDE_NOW), 1024);
+        cr_assert_gives(bide_readv(ends[0], pieces, 1025, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_readv(ends[0], pieces, (size_t)UINT32_MAX + 2, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_readv(ends[0], pieces, 1024, BIDE_NOW), 1024);
+        /* Refused at once also when it would have to wait. */
+        drain_memory(ends[0]);
+        cr_assert_gives(bide_readv(ends[0], pieces, 1025, bide_after(LONG)), BIDE_EINVAL);
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, a_read_of_no_bytes_does_not_wait)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        char byte;
+        bide_buffer nothing = {&byte, 0};
+        for (int drained = 0; drained < 2; drained++) {
+            cr_assert_gives(bide_read(ends[0], &byte, 0, bide_after(LONG)), 0);
+            cr_assert_gives(bide_readv(ends[0], &nothing, 1, bide_after(LONG)), 0);
+            cr_assert_gives(bide_readv(ends[0], NULL, 0, bide_after(LONG)), 0);
+            cr_assert_gives(bide_write(ends[1], &byte, 0, bide_after(LONG)), 0);
+            cr_assert_gives(bide_writev(ends[1], NULL, 0, bide_after(LONG)), 0);
+            drain_memory(ends[0]);
+            (void)fill(ends[1]);
+            (void)take_all(bide_async_fd(ends[0]));
+        }
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, peek_and_then_read_give_the_same_bytes)
+{
+    for (enum channel kind = TCP; kind <= UNIX; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        char buffer[16] = "";
+        cr_assert_gives(bide_peek(ends[0], buffer, 16, bide_after(SHORT)), BIDE_ETIMEDOUT);
+        cr_assert_gives(bide_write(ends[1], "hello", 5, BIDE_NEVER), 5);
+        for (int i = 0; i < 3; i++) {
+            memset(buffer, 0, sizeof buffer);
+            cr_assert_gives(bide_peek(ends[0], buffer, 16, bide_after(LONG)), 5);
+            cr_assert_str_eq(buffer, "hello");
+        }
+        memset(buffer, 0, sizeof buffer);
+        cr_assert_gives(bide_peek(ends[0], buffer, 2, bide_after(LONG)), 2);
+        cr_assert_str_eq(buffer, "he");
+        cr_assert_gives(bide_read(ends[0], buffer, 16, bide_after(LONG)), 5);
+        cr_assert_str_eq(buffer, "hello");
+        cr_assert_ok(bide_async_free(ends[1]));
+        cr_assert_gives(bide_peek(ends[0], buffer, 16, bide_after(LONG)), 0);
+        cr_assert_gives(bide_read(ends[0], buffer, 16, bide_after(LONG)), 0);
+        cr_assert_ok(bide_async_free(ends[0]));
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, peek_at_what_is_no_socket_is_refused_whatever_the_memory_says)
+{
+    bide_async *ends[2];
+    open_channel(PIPE, ends);
+    char byte;
+    cr_assert_gives(bide_peek(ends[0], &byte, 1, bide_after(LONG)), BIDE_ENOTSOCK);
+    drain_memory(ends[0]);
+    cr_assert_gives(bide_peek(ends[0], &byte, 1, bide_after(LONG)), BIDE_ENOTSOCK);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(async, when_the_writer_is_gone_a_read_gives_the_rest_and_then_0)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++)
+        for (int waiting = 0; waiting < 2; waiting++) {
+            bide_async *ends[2];
+            open_channel(kind, ends);
+            char buffer[16];
+            struct call reader = {.function = call_read,
+                                  .async = ends[0],
+                                  .buffer = buffer,
+                                  .length = 16,
+                                  .deadline = BIDE_NEVER};
+            if (waiting) {
+                call_start(&reader);
+                await_waiters(ends[0], BIDE_READ, 1);
+            } else {
+                cr_assert_gives(bide_write(ends[1], "rest", 4, BIDE_NEVER), 4);
+            }
+            cr_assert_ok(bide_async_free(ends[1]));
+            if (waiting)
+                cr_assert_ok(call_join(&reader));
+            else
+                cr_assert_gives(bide_read(ends[0], buffer, 16, BIDE_NEVER), 4);
+            for (int i = 0; i < 3; i++)
+                cr_assert_gives(bide_read(ends[0], buffer, 16, BIDE_NEVER), 0);
+            cr_assert_ok(bide_async_free(ends[0]));
+        }
+    expect_nothing_left(before);
+}
+
+Test(async, read_exact_and_write_all_tell_how_far_they_came)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        static char big[8 << 20];
+        char buffer[16] = "";
+        size_t done = 99;
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(SHORT), &done), BIDE_ETIMEDOUT);
+        cr_assert_eq(done, 0);
+        cr_assert_gives(bide_write_all(ends[1], "hello!", 6, bide_after(LONG), &done), 0);
+        cr_assert_eq(done, 6);
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(LONG), &done), 0);
+        cr_assert_eq(done, 4);
+        cr_assert_eq(memcmp(buffer, "hell", 4), 0);
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(SHORT), &done), BIDE_ETIMEDOUT);
+        cr_assert_eq(done, 2, "%zu", done);
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, BIDE_NOW, &done), BIDE_EAGAIN);
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 0, BIDE_NEVER, &done), 0);
+        cr_assert_eq(done, 0);
+
+        cr_assert_gives(bide_write_all(ends[1], big, sizeof big, bide_after(SHORT), &done), BIDE_ETIMEDOUT);
+        cr_assert(done > 0 && done < sizeof big, "%s: %zu of %zu bytes", channel_names[kind], done,
+                  sizeof big);
+        size_t taken = 0, got;
+        while (taken < done) {
+            size_t wanted = done - taken < sizeof big ? done - taken : sizeof big;
+            cr_assert_gives(bide_read_exact(ends[0], big, wanted, bide_after(LONG), &got), 0);
+            taken += got;
+        }
+        cr_assert_gives(bide_write(ends[1], "end", 3, BIDE_NEVER), 3);
+        cr_assert_ok(bide_async_free(ends[1]));
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(LONG), &done), BIDE_EEOF);
+        cr_assert_eq(done, 3);
+        cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(LONG), NULL), BIDE_EEOF);
+        cr_assert_ok(bide_async_free(ends[0]));
+    }
+    expect_nothing_left(before);
+}
+
+/* --- no SIGPIPE -------------------------------------------------------------------------------------------- */
+
+static _Atomic int pipe_signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    pipe_signals++;
+}
+
+/* Writes to a channel whose reader is gone, in every way there is. Without a handler the signal would end the test. */
+static void write_to_nobody(enum channel kind)
+{
+    bide_async *ends[2];
+    open_channel(kind, ends);
+    cr_assert_ok(bide_async_free(ends[0]));
+    char byte = 'x';
+    bide_buffer pieces[] = {{&byte, 1}, {&byte, 1}};
+    bide_ssize error = 0;
+    /* TCP takes the first bytes, until the answer to them is a reset. */
+    for (int i = 0; i < 100 && error >= 0; i++) {
+        error = bide_write(ends[1], &byte, 1, bide_after(LONG));
+        if (error >= 0) pause_briefly();
+    }
+    cr_assert(error == BIDE_EPIPE || (kind == TCP && error == BIDE_ECONNRESET), "%s: write gave %td (%s)",
+              channel_names[kind], error, bide_error_name(error));
+    for (int i = 0; i < 3; i++) {
+        cr_assert_gives(bide_write(ends[1], &byte, 1, bide_after(LONG)), BIDE_EPIPE);
+        cr_assert_gives(bide_writev(ends[1], pieces, 2, bide_after(LONG)), BIDE_EPIPE);
+        cr_assert_gives(bide_write_all(ends[1], &byte, 1, bide_after(LONG), NULL), BIDE_EPIPE);
+    }
+    cr_assert_ok(bide_async_free(ends[1]));
+}
+
+Test(async, when_the_reader_is_gone_a_write_fails_without_a_signal)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        write_to_nobody(kind);
+        (void)signal(SIGPIPE, count_signal);
+        write_to_nobody(kind);
+        (void)signal(SIGPIPE, SIG_DFL);
+        cr_assert_eq(pipe_signals, 0, "%s: %d signals", channel_names[kind], pipe_signals);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, a_waiting_writer_fails_when_its_reader_goes)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        (void)fill(ends[1]);
+        char byte = 'x';
+        struct call writer = {
+            .function = call_write, .async = ends[1], .buffer = &byte, .length = 1, .deadline = BIDE_NEVER};
+        call_start(&writer);
+        await_waiters(ends[1], BIDE_WRITE, 1);
+        cr_assert_ok(bide_async_free(ends[0]));
+        bide_ssize error = call_join(&writer);
+        cr_assert(error == BIDE_EPIPE || (kind == TCP && error == BIDE_ECONNRESET), "%s: %td (%s)",
+                  channel_names[kind], error, bide_error_name(error));
+        cr_assert_ok(bide_async_free(ends[1]));
+    }
+    expect_nothing_left(before);
+}
+
+/* Kernels without RWF_NOSIGNAL. The flag is looked for once in the life of a process, hence tests of their own. */
+static int pwritev2_error;
+static _Atomic int pwritev2_calls;
+
+ssize_t __real_pwritev2(int fd, const struct iovec *pieces, int count, off_t offset, int flags);
+ssize_t __wrap_pwritev2(int fd, const struct iovec *pieces, int count, off_t offset, int flags);
+ssize_t __wrap_pwritev2(int fd, const struct iovec *pieces, int count, off_t offset, int flags)
+{
+    pwritev2_calls++;
+    if (!pwritev2_error) return __real_pwritev2(fd, pieces, count, offset, flags);
+    errno = pwritev2_error;
+    return -1;
+}
+
+static void write_to_nobody_without_the_flag(int error)
+{
+    pwritev2_error = error;
+    write_to_nobody(PIPE);
+    cr_assert_eq(pwritev2_calls, 1, "the kernel was asked %d times for what it does not have",
+                 pwritev2_calls);
+
+    /* What the thread had blocked and pending stays so. */
+    sigset_t pipe_only, mask;
+    (void)sigemptyset(&pipe_only);
+    (void)sigaddset(&pipe_only, SIGPIPE);
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    cr_assert_not(sigismember(&mask, SIGPIPE));
+    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, NULL);
+    write_to_nobody(PIPE);
+    (void)sigpending(&mask);
+    cr_assert_not(sigismember(&mask, SIGPIPE), "a signal was left pending");
+    (void)raise(SIGPIPE);
+    write_to_nobody(PIPE);
+    (void)sigpending(&mask);
+    cr_assert(sigismember(&mask, SIGPIPE), "a signal that was the caller's own was taken away");
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    cr_assert(sigismember(&mask, SIGPIPE));
+    const struct timespec no_time = {0, 0};
+    cr_assert_eq(sigtimedwait(&pipe_only, NULL, &no_time), SIGPIPE);
+
+    /* And bytes get through. */
+    bide_async *ends[2];
+    open_channel(PIPE, ends);
+    char buffer[8] = "";
+    cr_assert_gives(bide_write(ends[1], "hello", 5, BIDE_NEVER), 5);
+    cr_assert_gives(bide_read(ends[0], buffer, 8, BIDE_NEVER), 5);
+    cr_assert_str_eq(buffer, "hello");
+    (void)fill(ends[1]);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(async, a_pipe_without_a_reader_raises_no_signal_on_kernels_that_do_not_know_the_flag)
+{
+    write_to_nobody_without_the_flag(EOPNOTSUPP);
+}
+
+Test(async, a_pipe_without_a_reader_raises_no_signal_on_kernels_that_do_not_have_the_call)
+{
+    write_to_nobody_without_the_flag(ENOSYS);
+}
+
+Test(async, a_mistake_of_the_caller_does_not_make_later_writes_to_pipes_dearer)
+{
+    bide_async *ends[2];
+    open_channel(PIPE, ends);
+    static bide_buffer pieces[1025];
+    cr_assert_gives(bide_writev(ends[1], pieces, 1025, BIDE_NOW), BIDE_EINVAL);
+    pwritev2_calls = 0;
+    cr_assert_gives(bide_write(ends[1], "x", 1, BIDE_NOW), 1);
+    cr_assert_eq(pwritev2_calls, 1);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- deadlines --------------------------------------------------------------------------------------------- */
+
+Test(async, a_call_that_may_not_wait_gives_eagain)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        char byte;
+        for (int i = 0; i < 2; i++) {
+            cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+            cr_assert_gives(bide_wait_readable(ends[0], BIDE_NOW), BIDE_EAGAIN);
+        }
+        cr_assert_gives(bide_wait_writable(ends[1], BIDE_NOW), 0);
+        (void)fill(ends[1]);
+        cr_assert_gives(bide_wait_writable(ends[1], BIDE_NOW), BIDE_EAGAIN);
+        cr_assert_gives(bide_write(ends[1], "x", 1, BIDE_NOW), BIDE_EAGAIN);
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, a_deadline_that_passes_gives_etimedout_and_never_before_it)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    char byte;
+    (void)fill(ends[1]);
+    (void)take_all(bide_async_fd(ends[0]));
+    (void)fill(ends[1]);
+    for (int i = 0; i < 2; i++) {
+        bide_instant deadline = bide_after(SHORT);
+        cr_assert_gives(i ? bide_wait_writable(ends[1], deadline) : bide_write(ends[1], "x", 1, deadline),
+                        BIDE_ETIMEDOUT);
+        cr_assert_not(bide_before(bide_now(), deadline), "%lld ns too early",
+                      (long long)bide_instant_since(deadline, bide_now()));
+    }
+    (void)take_all(bide_async_fd(ends[0]));
+    for (int i = 0; i < 2; i++) {
+        bide_instant deadline = bide_after(SHORT);
+        cr_assert_gives(i ? bide_wait_readable(ends[0], deadline) : bide_read(ends[0], &byte, 1, deadline),
+                        BIDE_ETIMEDOUT);
+        cr_assert_not(bide_before(bide_now(), deadline), "%lld ns too early",
+                      (long long)bide_instant_since(deadline, bide_now()));
+    }
+    /* One that has passed already. */
+    cr_assert_gives(bide_read(ends[0], &byte, 1, bide_after(0)), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_read(ends[0], &byte, 1, bide_after(-BIDE_SECONDS(1))), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_read(ends[0], &byte, 1, bide_instant_from_ns(1)), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_wait_readable(ends[0], bide_instant_from_ns(1)), BIDE_ETIMEDOUT);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(async, a_passed_deadline_still_takes_what_is_there_in_a_last_try)
+{
+    const bide_instant deadlines[] = {BIDE_NOW, bide_instant_from_ns(1), bide_after(-BIDE_SECONDS(1))};
+    for (enum channel kind = 0; kind < CHANNELS; kind++)
+        for (int i = 0; i < 3; i++) {
+            bide_async *ends[2];
+            open_channel(kind, ends);
+            char byte = 0;
+            /* The memory says "drained", and no turn of the poller has told of the byte. */
+            drain_memory(ends[0]);
+            put(bide_async_fd(ends[1]), "x", 1);
+            cr_assert_gives(bide_wait_readable(ends[0], deadlines[i]), 0);
+            cr_assert_gives(bide_read(ends[0], &byte, 1, deadlines[i]), 1);
+            cr_assert_eq(byte, 'x');
+            (void)fill(ends[1]);
+            (void)take_all(bide_async_fd(ends[0]));
+            cr_assert_gives(bide_wait_writable(ends[1], deadlines[i]), 0);
+            cr_assert_gives(bide_write(ends[1], "y", 1, deadlines[i]), 1);
+            free_both(ends);
+        }
+    expect_nothing_left(before);
+}
+
+Test(async, a_thousand_calls_that_may_not_wait_all_find_what_is_there)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    for (int i = 0; i < 1000; i++) {
+        char byte;
+        put(bide_async_fd(ends[1]), "x", 1);
+        cr_assert_gives(bide_wait_readable(ends[0], BIDE_NOW), 0);
+        bide_ssize count = bide_read(ends[0], &byte, 1, BIDE_NOW);
+        cr_assert_eq(count, 1, "call %d gave %s", i, bide_error_name(count));
+    }
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* Data that comes at the very moment of the deadline: the first poll finds nothing, the last try something. */
+static bide_ssize late_arrival(void *arg, bide_fd fd)
+{
+    int *calls = arg;
+    (void)fd;
+    return ++*calls < 2 ? BIDE_EAGAIN : 5;
+}
+
+Test(async, an_operation_that_finishes_at_the_deadline_keeps_its_result)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    int calls = 0;
+    cr_assert_gives(bide_read_with(ends[0], late_arrival, &calls, bide_after(SHORT)), 5);
+    cr_assert_eq(calls, 2);
+
+    /* The same with a time-out around the future, both ready. */
+    char byte;
+    bide_io io;
+    bide_timeout timeout;
+    bide_io_read(&io, ends[0], &byte, 1);
+    put(bide_async_fd(ends[1]), "x", 1);
+    bide_timeout_init(&timeout, &io.future, bide_instant_from_ns(1));
+    cr_assert_ok(bide_block_on(&timeout.future));
+    cr_assert_ok(timeout.result);
+    cr_assert_gives(io.result, 1);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- futures ----------------------------------------------------------------------------------------------- */
+
+Test(async, a_cancelled_read_takes_no_byte_and_leaves_its_storage)
+{
+    for (enum channel kind = 0; kind < CHANNELS; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        struct counter counter = {0};
+        unsigned char buffer[4];
+        bide_io io;
+        bide_io_read(&io, ends[0], buffer, 4);
+        cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_PENDING);
+        cr_assert_eq(waiters_of(ends[0], BIDE_READ), 1);
+        cr_assert_gives(cancel_with(&io.future, counting(&counter)), BIDE_READY);
+        cr_assert_gives(io.result, BIDE_ECANCELED);
+        cr_assert_gives(cancel_with(&io.future, counting(&counter)), BIDE_READY);
+        cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_READY);
+        cr_assert_eq(waiters_of(ends[0], BIDE_READ), 0);
+        memset(&io, 0xa5, sizeof io);
+        memset(buffer, 0xa5, sizeof buffer);
+        cr_assert_gives(bide_write(ends[1], "abc", 3, BIDE_NEVER), 3);
+        char later[4] = "";
+        cr_assert_gives(bide_read(ends[0], later, 4, bide_after(LONG)), 3);
+        cr_assert_str_eq(later, "abc");
+        cr_assert_eq(counter.wakes, 0);
+        for (size_t i = 0; i < sizeof io; i++)
+            cr_assert_eq(((unsigned char *)&io)[i], 0xa5, "byte %zu of the future was written", i);
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, a_future_that_finished_keeps_its_result_when_it_is_cancelled)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    struct counter counter = {0};
+    char byte = 0;
+    bide_io io;
+    bide_io_read(&io, ends[0], &byte, 1);
+    put(bide_async_fd(ends[1]), "x", 1);
+    cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(cancel_with(&io.future, counting(&counter)), BIDE_COMPLETED);
+    cr_assert_gives(io.result, 1);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(async, every_operation_works_as_a_future)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    char in[16] = "", out[] = "hello";
+    bide_buffer in_piece = {in, 5}, out_piece = {out, 5};
+    bide_io io;
+    bide_io_write(&io, ends[1], out, 5);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, 5);
+    bide_io_peek(&io, ends[0], in, 16);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, 5);
+    bide_io_read(&io, ends[0], in, 16);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, 5);
+    bide_io_writev(&io, ends[1], &out_piece, 1);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, 5);
+    bide_io_readv(&io, ends[0], &in_piece, 1);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, 5);
+    cr_assert_str_eq(in, "hello");
+    bide_io_read(&io, NULL, in, 16);
+    cr_assert_ok(bide_await(&io.future, bide_after(LONG)));
+    cr_assert_gives(io.result, BIDE_EINVAL);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- operations of the caller's ---------------------------------------------------------------------------- */
+
+struct tls_like {
+    int calls;
+    bide_fd fd;
+    bide_ssize answers[4];
+};
+
+static bide_ssize answer_in_turn(void *arg, bide_fd fd)
+{
+    struct tls_like *like = arg;
+    like->fd = fd;
+    return like->answers[like->calls++];
+}
+
+Test(async, an_operation_is_called_with_the_descriptor_and_its_answer_is_the_result)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    const bide_ssize answers[] = {5, 0, BIDE_EIO, BIDE_EPROTO, BIDE_ESYSTEM_BASE - 200, PTRDIFF_MAX};
+    for (size_t i = 0; i < sizeof answers / sizeof *answers; i++) {
+        struct tls_like like = {.answers = {answers[i]}};
+        cr_assert_gives(bide_read_with(ends[0], answer_in_turn, &like, BIDE_NEVER), answers[i]);
+        cr_assert_eq(like.fd, bide_async_fd(ends[0]));
+        struct tls_like again = {.answers = {answers[i]}};
+        cr_assert_gives(bide_write_with(ends[0], answer_in_turn, &again, BIDE_NEVER), answers[i]);
+        cr_assert_eq(again.calls, 1);
+    }
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* Runs read_with or write_with whose first try wants `wanted`, and checks in which direction it waits. */
+static void wait_across(bool reads, bide_ssize wanted, bide_direction expected)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    (void)fill(ends[0]);
+    struct counter counter = {0};
+    struct tls_like like = {.answers = {wanted, wanted, 42}};
+    bide_io io;
+    if (reads)
+        bide_io_read_with(&io, ends[0], answer_in_turn, &like);
+    else
+        bide_io_write_with(&io, ends[0], answer_in_turn, &like);
+    /* Its own direction may be remembered as clear: then it waits there first, as for any other operation. */
+    int first = poll_with(&io.future, counting(&counter));
+    if (like.calls == 0) {
+        cr_assert_gives(first, BIDE_PENDING);
+        (void)take_all(bide_async_fd(ends[1]));
+        AWAIT(counter.wakes == 1);
+        atomic_store(&counter.wakes, 0);
+        first = poll_with(&io.future, counting(&counter));
+    }
+    /* A new source may be ready for all we know, so that a second try is made before it waits. */
+    while (first == BIDE_PENDING && waiters_of(ends[0], expected) == 0 && counter.wakes > 0) {
+        atomic_store(&counter.wakes, 0);
+        first = poll_with(&io.future, counting(&counter));
+    }
+    cr_assert_gives(first, BIDE_PENDING);
+    cr_assert_eq(waiters_of(ends[0], expected), 1, "it does not wait in direction %d", (int)expected);
+    cr_assert_eq(waiters_of(ends[0], expected == BIDE_READ ? BIDE_WRITE : BIDE_READ), 0);
+    cr_assert_gives(cancel_with(&io.future, counting(&counter)), BIDE_READY);
+    free_both(ends);
+}
+
+Test(async, an_operation_may_wait_in_either_direction)
+{
+    wait_across(true, BIDE_EAGAIN, BIDE_READ);
+    wait_across(true, BIDE_WANT_READ, BIDE_READ);
+    wait_across(true, BIDE_WANT_WRITE, BIDE_WRITE);
+    expect_nothing_left(before);
+}
+
+struct renegotiation {
+    const char *reply;
+    bool asked, answered;
+    int calls;
+};
+
+/* A write that needs something read first, as in a TLS handshake; all on a real socket. */
+static bide_ssize write_after_read(void *arg, bide_fd fd)
+{
+    struct renegotiation *state = arg;
+    state->calls++;
+    if (!state->asked) {
+        if (send(fd, "ask", 3, MSG_NOSIGNAL) != 3) return BIDE_WANT_WRITE;
+        state->asked = true;
+    }
+    if (!state->answered) {
+        char reply[8];
+        ssize_t count = recv(fd, reply, sizeof reply, 0);
+        if (count < 0) return errno == EAGAIN ? BIDE_WANT_READ : bide_last_error();
+        state->answered = true;
+    }
+    ssize_t count = send(fd, "data", 4, MSG_NOSIGNAL);
+    return count < 0 ? bide_last_error() : count;
+}
+
+/* A read that needs something written first, to a peer that does not take it yet. */
+static bide_ssize read_after_write(void *arg, bide_fd fd)
+{
+    struct renegotiation *state = arg;
+    state->calls++;
+    if (!state->asked) {
+        if (send(fd, "ask", 3, MSG_NOSIGNAL) != 3) return BIDE_WANT_WRITE;
+        state->asked = true;
+    }
+    char reply[8];
+    ssize_t count = recv(fd, reply, sizeof reply, 0);
+    return count < 0 ? bide_last_error() : count;
+}
+
+static bide_ssize run_write_after_read(struct call *call)
+{
+    return bide_write_with(call->async, write_after_read, call->buffer, call->deadline);
+}
+
+static bide_ssize run_read_after_write(struct call *call)
+{
+    return bide_read_with(call->async, read_after_write, call->buffer, call->deadline);
+}
+
+Test(async, a_write_that_must_read_first_goes_on_when_that_came)
+{
+    bide_async *ends[2];
+    open_channel(TCP, ends);
+    for (int round = 0; round < 3; round++) {
+        struct renegotiation state = {.calls = 0};
+        struct call call = {.function = run_write_after_read,
+                            .async = ends[0],
+                            .buffer = &state,
+                            .deadline = bide_after(LONG)};
+        call_start(&call);
+        char buffer[8] = "";
+        cr_assert_ok(bide_read_exact(ends[1], buffer, 3, bide_after(LONG), NULL));
+        await_waiters(ends[0], BIDE_READ, 1);
+        cr_assert_eq(waiters_of(ends[0], BIDE_WRITE), 0);
+        cr_assert_gives(bide_write(ends[1], "reply", 5, bide_after(LONG)), 5);
+        cr_assert_gives(call_join(&call), 4);
+        cr_assert_ok(bide_read_exact(ends[1], buffer, 4, bide_after(LONG), NULL));
+        cr_assert_eq(memcmp(buffer, "data", 4), 0);
+        cr_assert_leq(state.calls, 4, "%d calls", state.calls);
+    }
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(async, a_read_that_must_write_first_goes_on_when_there_is_room)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    for (int round = 0; round < 3; round++) {
+        (void)fill(ends[0]);
+        put(bide_async_fd(ends[1]), "reply", 5);
+        struct renegotiation state = {.calls = 0};
+        struct call call = {.function = run_read_after_write,
+                            .async = ends[0],
+                            .buffer = &state,
+                            .deadline = bide_after(LONG)};
+        call_start(&call);
+        await_waiters(ends[0], BIDE_WRITE, 1);
+        while (!atomic_load(&call.done))
+            (void)take_all(bide_async_fd(ends[1]));
+        cr_assert_gives(call_join(&call), 5);
+        cr_assert(state.asked);
+    }
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+static bide_ssize always_again(void *arg, bide_fd fd)
+{
+    (void)fd;
+    ++*(int *)arg;
+    return BIDE_EAGAIN;
+}
+
+Test(async, an_operation_that_always_wants_to_wait_does_not_spin)
+{
+    /* The socket is writable all the time, and says so once: an operation that has another reason to wait for is
+     * not called in a circle. */
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    int calls = 0;
+    cr_assert_gives(bide_write_with(ends[0], always_again, &calls, bide_after(SHORT)), BIDE_ETIMEDOUT);
+    if (strcmp(bide_reactor_backend(bide_reactor_current()), "epoll") == 0)
+        cr_assert_leq(calls, 4, "%d calls", calls);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- shutting down ----------------------------------------------------------------------------------------- */
+
+Test(async, shutting_the_writing_side_down_ends_the_peers_reads)
+{
+    for (enum channel kind = TCP; kind <= UNIX; kind++) {
+        bide_async *ends[2];
+        open_channel(kind, ends);
+        char buffer[8];
+        drain_memory(ends[0]);
+        struct call reader = {
+            .function = call_read, .async = ends[0], .buffer = buffer, .length = 8, .deadline = BIDE_NEVER};
+        call_start(&reader);
+        await_waiters(ends[0], BIDE_READ, 1);
+        cr_assert_ok(bide_async_shutdown(ends[1], BIDE_WRITE));
+        cr_assert_ok(call_join(&reader));
+        cr_assert_gives(bide_write(ends[1], "x", 1, bide_after(LONG)), BIDE_EPIPE);
+        /* The other way is open. */
+        cr_assert_gives(bide_write(ends[0], "back", 4, bide_after(LONG)), 4);
+        cr_assert_gives(bide_read(ends[1], buffer, 8, bide_after(LONG)), 4);
+        free_both(ends);
+    }
+    expect_nothing_left(before);
+}
+
+Test(async, shutting_the_reading_side_down_ends_ones_own_reads)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    char buffer[8];
+    drain_memory(ends[0]);
+    struct call reader = {
+        .function = call_read, .async = ends[0], .buffer = buffer, .length = 8, .deadline = BIDE_NEVER};
+    call_start(&reader);
+    await_waiters(ends[0], BIDE_READ, 1);
+    cr_assert_ok(bide_async_shutdown(ends[0], BIDE_READ));
+    cr_assert_ok(call_join(&reader));
+    free_both(ends);
+
+    open_channel(PIPE, ends);
+    cr_assert_gives(bide_async_shutdown(ends[1], BIDE_WRITE), BIDE_ENOTSOCK);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- fairness ---------------------------------------------------------------------------------------------- */
+
+Test(async, after_128_calls_that_need_not_wait_the_others_have_a_turn)
+{
+    bide_async *busy[2], *other[2];
+    open_channel(UNIX, busy);
+    open_channel(UNIX, other);
+    drain_memory(other[0]);
+    static char plenty[4096];
+    cr_assert_gives(bide_write(busy[1], plenty, sizeof plenty, BIDE_NEVER), sizeof plenty);
+
+    /* Nobody but the reader's own turns can bring this wake, if it is the driver of a reactor of its own. */
+    bide_reactor *reactor;
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    int fds[4];
+    make_socketpair(fds, SOCK_STREAM);
+    make_socketpair(fds + 2, SOCK_STREAM);
+    bide_async *reader, *watched;
+    cr_assert_ok(bide_async_new(&reader, fds[0]));
+    cr_assert_ok(bide_async_new(&watched, fds[2]));
+    put(fds[1], plenty, sizeof plenty);
+    struct counter counter = {0};
+    cr_assert_gives(bide_async_poll_readable(watched, counting(&counter)), BIDE_PENDING);
+    put(fds[3], "x", 1);
+    int reads = 0;
+    while (counter.wakes == 0 && reads < 1000) {
+        char byte;
+        cr_assert_gives(bide_read(reader, &byte, 1, BIDE_NEVER), 1);
+        reads++;
+    }
+    cr_assert_geq(reads, 100, "a turn after %d reads already", reads);
+    cr_assert_leq(reads, 130, "no turn in %d reads", reads);
+    cr_assert_ok(bide_async_free(reader));
+    cr_assert_ok(bide_async_free(watched));
+    (void)close(fds[1]);
+    (void)close(fds[3]);
+    bide_reactor_leave(previous);
+    cr_assert_ok(bide_reactor_free(reactor));
+    free_both(busy);
+    free_both(other);
+    expect_nothing_left(before);
+}
+
+/* --- reactors ---------------------------------------------------------------------------------------------- */
+
+Test(async, a_handle_belongs_to_the_reactor_that_was_current_and_its_calls_drive_that_one)
+{
+    bide_reactor *reactor;
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    bide_async *ends[2];
+    open_channel(TCP, ends);
+    bide_reactor_leave(previous);
+
+    /* Not entered any more: the direct calls know where they belong. No helper thread is needed. */
+    bide_set_threads(false);
+    char buffer[8];
+    cr_assert_gives(bide_read(ends[0], buffer, 8, bide_after(SHORT)), BIDE_ETIMEDOUT);
+    struct call reader = {
+        .function = call_read, .async = ends[0], .buffer = buffer, .length = 8, .deadline = bide_after(LONG)};
+    call_start(&reader);
+    await_waiters(ends[0], BIDE_READ, 1);
+    cr_assert_gives(bide_write(ends[1], "x", 1, BIDE_NEVER), 1);
+    cr_assert_gives(call_join(&reader), 1);
+    cr_assert_eq(bide_test_thread_named("async-io"), 0);
+    free_both(ends);
+    cr_assert_ok(bide_reactor_free(reactor));
+    bide_set_threads(true);
+    expect_nothing_left(before);
+}
+
+Test(async, after_a_shutdown_a_handle_can_only_be_given_back_or_freed)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    char byte;
+    cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+    struct counter counter = {0};
+    bide_io io;
+    bide_io_read(&io, ends[0], &byte, 1);
+    cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_shutdown());
+    cr_assert_eq(counter.wakes, 1);
+    cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(io.result, BIDE_ECANCELED);
+    cr_assert_gives(bide_read(ends[0], &byte, 1, bide_after(LONG)), BIDE_ECANCELED);
+    cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), BIDE_ECANCELED);
+    cr_assert_gives(bide_write(ends[1], &byte, 1, bide_after(LONG)), BIDE_ECANCELED);
+    cr_assert_gives(bide_wait_readable(ends[0], bide_after(LONG)), BIDE_ECANCELED);
+    cr_assert_gives(bide_async_poll_readable(ends[0], counting(&counter)), BIDE_ECANCELED);
+    bide_fd fd;
+    cr_assert_ok(bide_async_into_fd(ends[0], BIDE_RESTORE_MODE, &fd));
+    cr_assert_not(is_nonblocking(fd));
+
+    /* It can be wrapped anew, and freeing what was left from before does not disturb it. */
+    bide_async *old = ends[1], *again, *borrowed;
+    bide_fd other = bide_async_fd(old);
+    cr_assert_eq(other, BIDE_INVALID_FD, "a cancelled handle gives no descriptor away");
+    cr_assert_ok(bide_async_borrow(&again, fd));
+    cr_assert_ok(bide_shutdown());
+    cr_assert_ok(bide_async_borrow(&borrowed, fd));
+    cr_assert_ok(bide_async_free(again));
+    cr_assert_done(fcntl(fd, F_SETFL, O_NONBLOCK));
+    drain_memory(borrowed);
+    cr_assert_ok(bide_async_free(old));
+    cr_assert_gives(bide_read(borrowed, &byte, 1, bide_after(LONG)), 0);
+    cr_assert_ok(bide_async_free(borrowed));
+    (void)close(fd);
+    expect_nothing_left(before);
+}
