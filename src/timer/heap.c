@@ -48,7 +48,7 @@
 #define BULK_SIZE 64u
 #define SAMPLES 32u
 #define SAMPLES_DUE 4u
-#define AHEAD 8u /* how far before it is handed out a timer is fetched */
+#define AHEAD ((size_t)8) /* how far before it is handed out a timer is fetched */
 
 #define BUCKETS 256u
 #define SMALL 48u
@@ -251,7 +251,8 @@ static BIDE_OS_NOINLINE int add_with_more_room(struct bide_heap *heap, bide_inst
     return bide_heap_add(heap, deadline, owner, id, earliest);
 }
 
-int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id, bool *earliest)
+int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id,
+                  bool *earliest)
 {
     bide_heap_id new_id = heap->free;
     uint32_t position = ROOT + heap->size;
@@ -369,8 +370,8 @@ static inline uint64_t key_of(const struct bide_heap_entry *entry, bool by_seque
 }
 
 /* The least key, counted from base, and in *range the difference to the greatest. */
-static uint64_t least_key(const struct bide_heap_entry *entries, uint32_t count, bool by_sequence, uint64_t base,
-                          uint64_t *range)
+static uint64_t least_key(const struct bide_heap_entry *entries, uint32_t count, bool by_sequence,
+                          uint64_t base, uint64_t *range)
 {
     uint64_t least = UINT64_MAX, most = 0;
     for (uint32_t i = 0; i < count; i++) {

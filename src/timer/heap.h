@@ -44,8 +44,8 @@ struct bide_heap {
     uint32_t bulk;                   /* index of the bulk's first entry */
     uint32_t limit;                  /* index after the bulk's last entry */
     uint32_t sequence;               /* the next one */
-    uint32_t singles;                /* timers to take out one by one before looking again whether many are due */
-    uint32_t waiting;                /* operations in pending */
+    uint32_t singles; /* timers to take out one by one before looking again whether many are due */
+    uint32_t waiting; /* operations in pending */
     struct bide_heap_entry pending[BIDE_HEAP_PENDING];
 };
 
@@ -55,7 +55,8 @@ struct bide_heap {
  * *earliest tells that the deadline lies before those of all other timers: who sleeps until what
  * bide_heap_first() said must be woken. When a timer that was the first has been moved to a later deadline or
  * removed since, the sleeper wakes for it all the same, and *earliest may be false for a deadline after that. */
-int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id, bool *earliest);
+int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id,
+                  bool *earliest);
 
 /* Moves it. To a later deadline: one store; the heap entry is re-sifted when it reaches the root. Cannot fail.
  * A move, also to the same deadline, takes a new place in the first-in first-out order among equals.
