@@ -422,7 +422,8 @@ static void sort(struct bide_heap_entry *entries, uint32_t count)
             entries[next[bucket]++] = entry;
         }
     }
-    for (uint32_t bucket = 0, start = 0; bucket < BUCKETS && shift > 0; start = end[bucket++])
+    if (shift == 0 && by_sequence) return;
+    for (uint32_t bucket = 0, start = 0; bucket < BUCKETS; start = end[bucket++])
         sort(entries + start, end[bucket] - start);
 }
 
