@@ -456,26 +456,31 @@ static void take_bulk(struct bide_heap *heap, int64_t now)
         entries[rest++] = entry;
     }
     heap->size = rest - ROOT;
+    heapify(heap);
+    if (rest == end) return; /* of those that seemed due, all were dead or stale */
     heap->bulk = rest;
     heap->limit = end;
-    heapify(heap);
     sort(entries + rest, end - rest);
     for (uint32_t i = rest; i < end; i++)
         heap->slots[entries[i].id].position = i;
 }
 
-/* The bulk's first live entry that is not stale, or NULL. */
+/* Drops the bulk's first entry, which makes room for one in the tree. */
+static inline void drop_of_bulk(struct bide_heap *heap)
+{
+    if (++heap->bulk == heap->limit) heap->bulk = heap->limit = top_for(heap->capacity);
+}
+
+/* The bulk's first entry, neither dead nor stale, or NULL if there is none. */
 static inline const struct bide_heap_entry *bulk_first(struct bide_heap *heap)
 {
-    if (heap->bulk == heap->limit) return NULL;
-    do {
+    while (heap->bulk < heap->limit) {
         const struct bide_heap_entry *entry = &heap->entries[heap->bulk];
         bide_heap_id id = entry->id;
         if (id != 0 && !stale(heap, entry)) return entry;
-        heap->bulk++; /* which makes room for it in the tree */
+        drop_of_bulk(heap);
         if (id != 0) sift_up(heap, ROOT + heap->size++, renewed(heap, id));
-    } while (heap->bulk < heap->limit);
-    heap->bulk = heap->limit = top_for(heap->capacity);
+    }
     return NULL;
 }
 
@@ -525,12 +530,12 @@ void *bide_heap_pop(struct bide_heap *heap, bide_instant now)
         drop_root(heap);
     } else if (due && due->deadline <= now.ns) {
         id = due->id;
-        heap->bulk++;
-        if (heap->bulk + 2 * AHEAD < heap->limit) {
+        if (heap->limit - heap->bulk > 2 * AHEAD) {
             BIDE_OS_PREFETCH(&heap->slots[due[2 * AHEAD].id]);
             BIDE_OS_PREFETCH(&heap->owners[due[2 * AHEAD].id]);
             BIDE_OS_PREFETCH(heap->owners[due[AHEAD].id]);
         }
+        drop_of_bulk(heap);
     } else {
         return NULL;
     }
