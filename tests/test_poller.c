@@ -215,6 +215,22 @@ Test(poller, one_shot_reports_once_until_modified)
     expect_nothing(poller);
 }
 
+Test(poller, a_silent_one_shot_stays_silent_when_others_come_and_go)
+{
+    int other[2];
+    make_pair(other);
+    cr_assert_ok(bide_poller_add(poller, pair[0], 1, READ, BIDE_POLL_ONESHOT));
+    feed(pair[1]);
+    expect_event(poller, 1, READ);
+    cr_assert_ok(bide_poller_add(poller, other[0], 2, READ, BIDE_POLL_ONESHOT));
+    expect_nothing(poller);
+    feed(other[1]);
+    expect_event(poller, 2, READ);
+    cr_assert_ok(bide_poller_delete(poller, other[0]));
+    expect_nothing(poller);
+    close_pair(other);
+}
+
 Test(poller, level_repeats_until_drained)
 {
     cr_assert_ok(bide_poller_add(poller, pair[0], 1, READ, BIDE_POLL_LEVEL));

@@ -250,6 +250,11 @@ Test(poller_fallback, without_eventfd_a_pipe_wakes)
         cr_assert_eq(bide_fault_clear(), 1);
         cr_assert_eq(bide_calls_of(BIDE_CALL_PIPE), 1, "%s", bide_calls_text());
         exercise_notifications();
+        /* emptied each time: on some kernels (5.5 to 5.13) only an empty pipe makes an edge */
+        bide_calls_reset();
+        poller->backend->wake(poller);
+        expect_nothing(poller);
+        cr_assert_geq(bide_calls_of(BIDE_CALL_READ), 1, "%s: %s", names[i], bide_calls_text());
     }
 }
 
@@ -490,14 +495,18 @@ Test(poller_fallback, waking_a_blocked_wait_is_one_write_and_on_epoll_no_read)
     }
 }
 
-Test(poller_fallback, a_wake_up_whose_write_fails_once_is_not_lost)
+Test(poller_fallback, a_wake_up_whose_write_fails_once_is_not_lost_and_leaves_errno)
 {
     for (int i = 0; i < BACKENDS; i++) {
         make(names[i]);
         struct waiter waiter;
         waiter_start(&waiter, poller, BIDE_NEVER);
         bide_fault_set(BIT(WRITE), 1, 1, EINTR);
-        cr_assert_ok(bide_poller_notify(poller));
+        errno = EXDEV;
+        const int error = bide_poller_notify(poller);
+        const int left = errno;
+        cr_assert_eq(error, 0, "%s", bide_error_name(error));
+        cr_assert_eq(left, EXDEV, "errno became %d", left);
         cr_assert_gives(waiter_join(&waiter), 0);
         cr_assert_eq(bide_fault_clear(), 1);
     }
