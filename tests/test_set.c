@@ -1,0 +1,630 @@
+/* Sets: many futures in one wait.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "test_future.h"
+
+#include "support/syscalls.h"
+
+TestSuite(set, .timeout = 60);
+
+static bide_set set;
+
+/* The next member must come at once. */
+static bide_set_member *next_now(void)
+{
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), 0);
+    cr_assert_not_null(ready, "no member");
+    return ready;
+}
+
+static void expect_next(const bide_set_member *expected)
+{
+    bide_set_member *ready = next_now();
+    cr_assert_eq((const void *)ready, (const void *)expected, "another member, with tag %p", ready->tag);
+}
+
+static void expect_none(void)
+{
+    bide_set_member *ready = (void *)&set;
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_EAGAIN);
+    cr_assert_null(ready, "a member was given");
+}
+
+static void expect_count(size_t expected)
+{
+    cr_assert_eq(bide_set_count(&set), expected, "%zu members instead of %zu", bide_set_count(&set),
+                 expected);
+}
+
+/* Members that wait for an event each. */
+struct waits {
+    bide_event event;
+    bide_event_waiting waiting;
+    bide_set_member member;
+};
+
+static void wait_in_set(struct waits *it, void *tag)
+{
+    bide_event_waiting_init(&it->waiting, &it->event);
+    cr_assert_ok(bide_set_add(&set, &it->member, &it->waiting.future, tag));
+}
+
+static void make_waits(struct waits *waits, size_t count)
+{
+    bide_set_init(&set);
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_ok(bide_event_init(&waits[i].event, BIDE_EVENT_AUTO));
+        wait_in_set(&waits[i], (void *)(uintptr_t)i);
+    }
+}
+
+static void remove_all(struct waits *waits, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)bide_set_remove(&set, &waits[i].member);
+    expect_count(0);
+}
+
+/* --- yielding ------------------------------------------------------------------------------------------- */
+
+Test(set, that_is_empty_is_at_its_end)
+{
+    bide_set_init(&set);
+    bide_set_member *ready;
+    expect_count(0);
+    cr_assert_gives(bide_set_next(&set, BIDE_NEVER, &ready), BIDE_END);
+    cr_assert_null(ready, "a member was given");
+    struct manual manual;
+    bide_set_member member;
+    manual_init(&manual, BIDE_READY);
+    cr_assert_ok(bide_set_add(&set, &member, &manual.future, NULL));
+    expect_count(1);
+    expect_next(&member);
+    expect_count(0);
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_END);
+    cr_assert_null(ready, "a member was given");
+}
+
+Test(set, gives_members_with_their_future_and_tag)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    bide_event_set(&waits[1].event);
+    bide_set_member *ready = next_now();
+    cr_assert(ready->future == &waits[1].waiting.future, "another future");
+    cr_assert_eq((uintptr_t)ready->tag, 1, "tag %p", ready->tag);
+    cr_assert_gives(waits[1].waiting.result, 0);
+    remove_all(waits, 2);
+}
+
+Test(set, gives_members_in_the_order_in_which_they_woke)
+{
+    struct waits waits[5];
+    make_waits(waits, 5);
+    expect_none();
+    static const int order[5] = {3, 0, 4, 2, 1};
+    for (int i = 0; i < 5; i++)
+        bide_event_set(&waits[order[i]].event);
+    for (int i = 0; i < 5; i++)
+        expect_next(&waits[order[i]].member);
+    expect_count(0);
+}
+
+Test(set, starves_none_of_several_that_are_always_ready)
+{
+    struct manual streams[3];
+    bide_set_member members[3];
+    bide_set_init(&set);
+    for (int i = 0; i < 3; i++) {
+        manual_stream_init(&streams[i], BIDE_READY);
+        cr_assert_ok(bide_set_add(&set, &members[i], &streams[i].future, NULL));
+    }
+    for (int i = 0; i < 3000; i++) {
+        expect_next(&members[i % 3]);
+        cr_assert_ok(bide_set_add(&set, &members[i % 3], &streams[i % 3].future, NULL));
+    }
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(streams[i].polls, 1000, "stream %d was polled %d times", i, streams[i].polls);
+}
+
+Test(set, takes_a_member_again_after_it_was_given)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    for (int i = 0; i < 3; i++) {
+        bide_event_set(&waits[0].event);
+        expect_next(&waits[0].member);
+        expect_count(1);
+        expect_none();
+        wait_in_set(&waits[0], NULL);
+        expect_none();
+    }
+    remove_all(waits, 2);
+}
+
+Test(set, gives_up_at_the_deadline_and_keeps_its_members)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    for (int i = 0; i < 2; i++) {
+        bide_instant deadline = bide_after(SHORT);
+        bide_set_member *ready;
+        cr_assert_gives(bide_set_next(&set, deadline, &ready), BIDE_ETIMEDOUT);
+        cr_assert_null(ready, "a member was given");
+        cr_assert(!bide_before(bide_now(), deadline), "too early");
+        expect_count(2);
+    }
+    bide_event_set(&waits[1].event);
+    expect_next(&waits[1].member);
+    remove_all(waits, 2);
+}
+
+Test(set, that_may_not_wait_sees_what_has_come_since_the_last_turn)
+{
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    bide_readable readable;
+    bide_set_member member;
+    bide_set_init(&set);
+    for (int i = 0; i < 3; i++) {
+        bide_readable_init(&readable, async);
+        cr_assert_ok(bide_set_add(&set, &member, &readable.future, NULL));
+        expect_none();
+        put(ends[1], "x", 1);
+        expect_next(&member);
+        char byte;
+        cr_assert_gives(bide_read(async, &byte, 1, BIDE_NOW), 1);
+    }
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+}
+
+/* --- what it costs -------------------------------------------------------------------------------------- */
+
+Test(set, polls_only_members_that_woke_and_allocates_nothing)
+{
+    enum { MEMBERS = 10000, WAKES = 1000 };
+    static struct manual futures[MEMBERS];
+    static bide_set_member members[MEMBERS];
+    bide_set_init(&set);
+    cr_assert_ok(bide_sleep(0));
+    bide_calls_reset();
+    for (int i = 0; i < MEMBERS; i++) {
+        manual_init(&futures[i], BIDE_PENDING);
+        cr_assert_ok(bide_set_add(&set, &members[i], &futures[i].future, NULL));
+    }
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, bide_after(SHORT), &ready), BIDE_ETIMEDOUT);
+    int polls = 0;
+    for (int i = 0; i < MEMBERS; i++)
+        polls += futures[i].polls;
+    cr_assert_eq(polls, MEMBERS, "%d polls of %d members", polls, MEMBERS);
+    for (int i = 0; i < WAKES; i++) {
+        int chosen = (i * 7919) % MEMBERS;
+        manual_finish(&futures[chosen]);
+        expect_next(&members[chosen]);
+    }
+    polls = 0;
+    for (int i = 0; i < MEMBERS; i++)
+        polls += futures[i].polls;
+    cr_assert_eq(polls, MEMBERS + WAKES, "%d polls for %d members and %d wakes", polls, MEMBERS, WAKES);
+    cr_assert_eq(bide_calls_of(BIDE_CALL_ALLOC), 0, "%lu allocations", bide_calls_of(BIDE_CALL_ALLOC));
+}
+
+Test(set, of_many_timers_and_descriptors_needs_no_helper_thread)
+{
+    enum { TIMERS = 10000, PIPES = 200 };
+    static bide_timer timers[TIMERS];
+    static bide_set_member timer_members[TIMERS];
+    static struct {
+        int ends[2];
+        bide_async *async;
+        bide_readable readable;
+        bide_set_member member;
+    } pipes[PIPES];
+    struct inventory before = inventory_now();
+    bide_set_init(&set);
+    for (int i = 0; i < PIPES; i++) {
+        make_pipe(pipes[i].ends);
+        cr_assert_ok(bide_async_new(&pipes[i].async, pipes[i].ends[0]));
+        bide_readable_init(&pipes[i].readable, pipes[i].async);
+        cr_assert_ok(bide_set_add(&set, &pipes[i].member, &pipes[i].readable.future, &pipes[i]));
+    }
+    for (int i = 0; i < TIMERS; i++) {
+        bide_timer_after(&timers[i], BIDE_MICROSECONDS(i * 10));
+        cr_assert_ok(bide_set_add(&set, &timer_members[i], &timers[i].future, NULL));
+    }
+    int fired = 0;
+    int read = 0;
+    for (int written = 0; fired + read < TIMERS + PIPES;) {
+        if (written < PIPES && fired >= written * (TIMERS / PIPES)) put(pipes[written++].ends[1], "x", 1);
+        bide_set_member *ready;
+        cr_assert_gives(bide_set_next(&set, bide_after(LONG), &ready), 0);
+        if (ready->tag) {
+            read++;
+        } else {
+            fired++;
+            bide_timer *timer = (bide_timer *)ready->future;
+            cr_assert(!bide_before(bide_now(), timer->result), "a timer fired early");
+        }
+    }
+    cr_assert_eq(fired, TIMERS, "%d timers", fired);
+    cr_assert_eq(bide_test_thread_named("async-io"), 0, "the helper thread was started");
+    for (int i = 0; i < PIPES; i++) {
+        cr_assert_ok(bide_async_free(pipes[i].async));
+        (void)close(pipes[i].ends[1]);
+    }
+    expect_nothing_left(before);
+}
+
+/* --- waking --------------------------------------------------------------------------------------------- */
+
+/* Wakes itself inside its poll, a number of times. */
+struct restless {
+    bide_future future;
+    int wakes;
+    int polls;
+};
+
+static int restless_poll(bide_future *self, bide_context *cx)
+{
+    struct restless *restless = (struct restless *)self;
+    restless->polls++;
+    if (restless->wakes == 0) return BIDE_READY;
+    restless->wakes--;
+    bide_waker waker = bide_context_waker(cx);
+    waker.wake(waker.arg);
+    return BIDE_PENDING;
+}
+
+static int restless_cancel(bide_future *self, bide_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return BIDE_READY;
+}
+
+static void restless_init(struct restless *restless, int wakes)
+{
+    static const bide_future_ops ops = {sizeof ops, restless_poll, restless_cancel, 0};
+    bide_future_init(&restless->future, &ops);
+    restless->wakes = wakes;
+    restless->polls = 0;
+}
+
+Test(set, loses_no_wake_that_comes_during_the_poll)
+{
+    struct restless restless;
+    bide_set_member member;
+    bide_set_init(&set);
+    restless_init(&restless, 10);
+    cr_assert_ok(bide_set_add(&set, &member, &restless.future, NULL));
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, BIDE_NEVER, &ready), 0);
+    cr_assert_eq(restless.polls, 11, "%d polls", restless.polls);
+}
+
+Test(set, is_not_kept_from_the_others_by_a_member_that_wakes_itself_for_ever)
+{
+    struct restless restless;
+    bide_set_member member, timer_member, read_member;
+    bide_set_init(&set);
+    restless_init(&restless, INT32_MAX);
+    cr_assert_ok(bide_set_add(&set, &member, &restless.future, NULL));
+    bide_timer timer;
+    bide_timer_after(&timer, BIDE_MILLISECONDS(1));
+    cr_assert_ok(bide_set_add(&set, &timer_member, &timer.future, NULL));
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, bide_after(LONG), &ready), 0);
+    cr_assert(ready == &timer_member, "another member");
+
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    bide_readable readable;
+    bide_readable_init(&readable, async);
+    cr_assert_ok(bide_set_add(&set, &read_member, &readable.future, NULL));
+    put(ends[1], "x", 1);
+    cr_assert_gives(bide_set_next(&set, bide_after(LONG), &ready), 0);
+    cr_assert(ready == &read_member, "another member");
+    cr_assert_gives(bide_set_remove(&set, &member), BIDE_READY);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+}
+
+enum { THREADS = 4, EVENTS = 250, ROUNDS = 20 };
+static struct waits crowd[THREADS * EVENTS];
+
+static void set_a_quarter(struct worker *worker)
+{
+    struct waits *mine = worker->arg;
+    for (int i = 0; i < EVENTS; i++)
+        bide_event_set(&mine[(i * 83) % EVENTS].event);
+}
+
+Test(set, gives_each_member_once_whoever_wakes_them)
+{
+    make_waits(crowd, THREADS * EVENTS);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct worker workers[THREADS];
+        bool given[THREADS * EVENTS] = {false};
+        for (int i = 0; i < THREADS; i++)
+            worker_start(&workers[i], set_a_quarter, &crowd[i * EVENTS]);
+        for (int i = 0; i < THREADS * EVENTS; i++) {
+            bide_set_member *ready;
+            cr_assert_gives(bide_set_next(&set, bide_after(LONG), &ready), 0);
+            uintptr_t index = (uintptr_t)ready->tag;
+            cr_assert(!given[index], "member %zu came twice", (size_t)index);
+            given[index] = true;
+        }
+        expect_count(0);
+        for (int i = 0; i < THREADS; i++)
+            (void)worker_join(&workers[i]);
+        for (size_t i = 0; i < THREADS * EVENTS; i++)
+            wait_in_set(&crowd[i], (void *)(uintptr_t)i);
+    }
+    remove_all(crowd, THREADS * EVENTS);
+}
+
+/* --- removing ------------------------------------------------------------------------------------------- */
+
+Test(set, lets_a_member_go_that_was_never_polled)
+{
+    struct manual manual;
+    bide_set_member member, *ready;
+    bide_set_init(&set);
+    manual_init(&manual, BIDE_READY);
+    cr_assert_ok(bide_set_add(&set, &member, &manual.future, NULL));
+    cr_assert_gives(bide_set_remove(&set, &member), BIDE_READY);
+    cr_assert_eq(manual.polls + manual.cancels, 0, "%d polls, %d cancels", manual.polls, manual.cancels);
+    cr_assert_gives(bide_set_next(&set, BIDE_NEVER, &ready), BIDE_END);
+}
+
+Test(set, lets_a_member_go_that_waits)
+{
+    struct waits waits[3];
+    make_waits(waits, 3);
+    expect_none();
+    cr_assert_gives(bide_set_remove(&set, &waits[1].member), BIDE_READY);
+    expect_count(2);
+    cr_assert_gives(waits[1].waiting.result, BIDE_ECANCELED);
+    for (int i = 0; i < 3; i++)
+        bide_event_set(&waits[i].event);
+    expect_next(&waits[0].member);
+    expect_next(&waits[2].member);
+    cr_assert(bide_event_is_set(&waits[1].event), "a member that had left took its event");
+}
+
+Test(set, lets_a_member_go_that_has_woken)
+{
+    struct waits waits[3];
+    make_waits(waits, 3);
+    expect_none();
+    for (int i = 0; i < 3; i++)
+        bide_event_set(&waits[i].event);
+    cr_assert_gives(bide_set_remove(&set, &waits[1].member), BIDE_COMPLETED);
+    cr_assert_gives(waits[1].waiting.result, 0);
+    expect_next(&waits[0].member);
+    expect_next(&waits[2].member);
+    expect_count(0);
+}
+
+Test(set, does_not_know_a_member_that_it_gave_or_let_go)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    bide_set other;
+    bide_set_init(&other);
+    cr_assert_gives(bide_set_remove(&other, &waits[0].member), BIDE_ENOENT);
+    bide_event_set(&waits[0].event);
+    expect_next(&waits[0].member);
+    cr_assert_gives(bide_set_remove(&set, &waits[0].member), BIDE_ENOENT);
+    cr_assert_gives(bide_set_remove(&set, &waits[1].member), BIDE_READY);
+    cr_assert_gives(bide_set_remove(&set, &waits[1].member), BIDE_ENOENT);
+    expect_count(0);
+}
+
+Test(set, touches_no_member_that_was_let_go)
+{
+    bide_set_init(&set);
+    bide_event *event = malloc(sizeof *event);
+    cr_assert_ok(bide_event_init(event, BIDE_EVENT_AUTO));
+    for (int woken = 0; woken < 2; woken++) {
+        struct waits *it = malloc(sizeof *it);
+        bide_event_waiting_init(&it->waiting, event);
+        cr_assert_ok(bide_set_add(&set, &it->member, &it->waiting.future, NULL));
+        expect_none();
+        if (woken) bide_event_set(event);
+        cr_assert_gives(bide_set_remove(&set, &it->member), woken ? BIDE_COMPLETED : BIDE_READY);
+        free(it);
+        bide_event_set(event);
+        bide_event_reset(event);
+        bide_set_member *ready;
+        cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_END);
+    }
+    free(event);
+}
+
+static void remove_owned(struct worker *worker)
+{
+    worker->result = bide_set_remove(&set, worker->arg);
+}
+
+Test(set, waits_when_it_lets_go_of_a_member_that_the_kernel_owns)
+{
+    struct owned owned;
+    bide_set_member member;
+    bide_set_init(&set);
+    owned_init(&owned, BIDE_COMPLETED);
+    cr_assert_ok(bide_set_add(&set, &member, &owned.future, NULL));
+    expect_none();
+    struct worker worker;
+    worker_start(&worker, remove_owned, &member);
+    await_asleep(&worker);
+    cr_assert(!worker.done, "it was let go with %ld before the kernel answered", worker.result);
+    bide_event_set(&owned.answered);
+    cr_assert_gives(worker_join(&worker), BIDE_COMPLETED);
+    expect_count(0);
+}
+
+/* --- as a future ---------------------------------------------------------------------------------------- */
+
+Test(set, may_be_a_member_of_a_set)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    bide_set outer;
+    bide_set_member member, *ready;
+    bide_set_init(&outer);
+    cr_assert_ok(bide_set_add(&outer, &member, &set.future, &set));
+    for (int i = 1; i >= 0; i--) {
+        cr_assert_gives(bide_set_next(&outer, BIDE_NOW, &ready), BIDE_EAGAIN);
+        bide_event_set(&waits[i].event);
+        cr_assert_gives(bide_set_next(&outer, BIDE_NOW, &ready), 0);
+        cr_assert(ready == &member && set.result == &waits[i].member, "another member");
+        cr_assert_ok(bide_set_add(&outer, &member, &set.future, &set));
+    }
+    cr_assert_gives(bide_set_next(&outer, BIDE_NOW, &ready), 0);
+    cr_assert(ready == &member, "another member");
+    cr_assert_null(set.result, "the inner set is not at its end");
+}
+
+Test(set, that_loses_a_race_keeps_its_members)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    for (int i = 0; i < 3; i++) {
+        bide_timer limit;
+        bide_timer_after(&limit, BIDE_MICROSECONDS(100));
+        bide_future *both[] = {&set.future, &limit.future};
+        cr_assert_gives(bide_race(both, 2), 1);
+        expect_count(2);
+    }
+    bide_event_set(&waits[0].event);
+    bide_timer limit;
+    bide_timer_after(&limit, BIDE_HOURS(1));
+    bide_future *both[] = {&set.future, &limit.future};
+    cr_assert_gives(bide_race(both, 2), 0);
+    cr_assert(set.result == &waits[0].member, "another member");
+    remove_all(waits, 2);
+}
+
+Test(set, wakes_who_polled_it_when_a_member_wakes_or_is_added)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    struct counter counter = {0};
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_PENDING);
+    bide_event_set(&waits[0].event);
+    bide_event_set(&waits[1].event);
+    cr_assert_eq(counter.wakes, 1, "%d wakes for one poll", counter.wakes);
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_READY);
+    wait_in_set(&waits[0], NULL);
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_PENDING);
+    wait_in_set(&waits[1], NULL);
+    cr_assert_eq(counter.wakes, 2, "%d wakes", counter.wakes);
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_gives(bide_cancel(&set.future), BIDE_READY);
+    remove_all(waits, 2);
+    cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
+    cr_assert_ok(bide_shutdown());
+}
+
+Test(set, with_a_waker_of_ones_own_is_served_by_the_helper_thread)
+{
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    bide_readable readable;
+    bide_readable_init(&readable, async);
+    bide_timer timer;
+    bide_timer_after(&timer, BIDE_MILLISECONDS(20));
+    bide_set_member members[2];
+    bide_set_init(&set);
+    cr_assert_ok(bide_set_add(&set, &members[0], &readable.future, NULL));
+    cr_assert_ok(bide_set_add(&set, &members[1], &timer.future, NULL));
+    struct counter counter = {0};
+    int found[2] = {0, 0};
+    for (int i = 0; i < 2; i++) {
+        int wakes = counter.wakes;
+        while (poll_with(&set.future, counting(&counter)) == BIDE_PENDING) {
+            if (i == 0 && wakes == counter.wakes) put(ends[1], "x", 1);
+            AWAIT(counter.wakes > wakes);
+            wakes = counter.wakes;
+        }
+        cr_assert_not_null(set.result, "no member");
+        found[set.result == &members[1]]++;
+    }
+    cr_assert(found[0] == 1 && found[1] == 1, "found %d and %d", found[0], found[1]);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+    cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
+    cr_assert_ok(bide_shutdown());
+}
+
+/* First awaited on a thread, which serves its members itself; then polled with a waker of one's own. */
+Test(set, whose_members_were_served_by_a_thread_is_taken_over_by_the_helper)
+{
+    int ends[2];
+    make_pipe(ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    bide_readable readable;
+    bide_readable_init(&readable, async);
+    bide_set_member member;
+    bide_set_init(&set);
+    cr_assert_ok(bide_set_add(&set, &member, &readable.future, NULL));
+    expect_none();
+    cr_assert_eq(bide_test_thread_named("async-io"), 0, "the helper thread was started");
+    struct counter counter = {0};
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_PENDING);
+    put(ends[1], "x", 1);
+    AWAIT(counter.wakes > 0);
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), BIDE_READY);
+    cr_assert(set.result == &member, "another member");
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+    cr_assert_ok(bide_shutdown());
+}
+
+/* --- misuse --------------------------------------------------------------------------------------------- */
+
+Test(set, gives_back_a_member_that_was_moved)
+{
+    struct waits waits[2];
+    make_waits(waits, 2);
+    expect_none();
+    bide_event_waiting moved = waits[0].waiting;
+    waits[0].member.future = &moved.future;
+    bide_event_set(&waits[0].event);
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_EMOVED);
+    cr_assert(ready == &waits[0].member, "another member");
+    expect_count(1);
+    cr_assert_gives(bide_cancel(&waits[0].waiting.future), BIDE_COMPLETED);
+    remove_all(&waits[1], 1);
+}
+
+Test(set, refuses_null)
+{
+    struct manual manual;
+    bide_set_member member, *ready;
+    bide_set_init(&set);
+    manual_init(&manual, BIDE_READY);
+    cr_assert_gives(bide_set_add(NULL, &member, &manual.future, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_set_add(&set, NULL, &manual.future, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_set_add(&set, &member, NULL, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_set_remove(NULL, &member), BIDE_EINVAL);
+    cr_assert_gives(bide_set_remove(&set, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_set_next(NULL, BIDE_NOW, &ready), BIDE_EINVAL);
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, NULL), BIDE_EINVAL);
+    expect_count(0);
+    cr_assert_eq(bide_set_count(NULL), 0, "NULL has members");
+}
