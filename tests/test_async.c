@@ -1,5 +1,6 @@
-/* Handles: wrapping, giving back and freeing; reading and writing on pipes, Unix sockets, TCP and eventfds; deadlines; operations
- * of the caller's; misuse. Readiness is in test_readiness.c, connecting and accepting in test_tcp.c.
+/* Handles: wrapping, giving back and freeing; reading and writing on pipes, Unix sockets, TCP and eventfds;
+ * deadlines; operations of the caller's; misuse. Readiness is in test_readiness.c, connecting and accepting
+ * in test_tcp.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -26,7 +27,7 @@ static int (*const wraps[])(bide_async **, bide_fd) = {bide_async_new, bide_asyn
 static const char *const wrap_names[] = {"new", "new_nonblocking", "borrow"};
 #define WRAPS 3
 
-/* --- wrapping ---------------------------------------------------------------------------------------------- */
+/* --- wrapping ------------------------------------------------------------------------------------------- */
 
 Test(async, new_makes_the_descriptor_non_blocking)
 {
@@ -325,7 +326,7 @@ Test(async, several_hundred_handles_live_side_by_side)
     expect_nothing_left(before);
 }
 
-/* --- freed and stale --------------------------------------------------------------------------------------- */
+/* --- freed and stale ------------------------------------------------------------------------------------ */
 
 /* Every call that takes a handle, with the answer `expected`. */
 static void expect_of_every_call(bide_async *async, int expected)
@@ -454,7 +455,7 @@ Test(async, a_future_made_before_the_handle_was_freed_is_cancelled_even_if_its_s
     expect_nothing_left(before);
 }
 
-/* --- misuse ------------------------------------------------------------------------------------------------ */
+/* --- misuse --------------------------------------------------------------------------------------------- */
 
 struct misuse {
     bide_async *async;
@@ -546,7 +547,7 @@ Test(async, an_operation_may_not_free_its_own_handle_but_another)
     expect_nothing_left(before);
 }
 
-/* --- reading and writing ----------------------------------------------------------------------------------- */
+/* --- reading and writing -------------------------------------------------------------------------------- */
 
 Test(async, bytes_go_through_every_kind_of_channel)
 {
@@ -742,12 +743,14 @@ Test(async, when_the_writer_is_gone_a_read_gives_the_rest_and_then_0)
     expect_nothing_left(before);
 }
 
+/* More than any channel takes in. */
+static char more_than_fits[64 << 20];
+
 Test(async, read_exact_and_write_all_tell_how_far_they_came)
 {
     for (enum channel kind = 0; kind < CHANNELS; kind++) {
         bide_async *ends[2];
         open_channel(kind, ends);
-        static char big[8 << 20];
         char buffer[16] = "";
         size_t done = 99;
         cr_assert_gives(bide_read_exact(ends[0], buffer, 4, bide_after(SHORT), &done), BIDE_ETIMEDOUT);
@@ -763,13 +766,15 @@ Test(async, read_exact_and_write_all_tell_how_far_they_came)
         cr_assert_gives(bide_read_exact(ends[0], buffer, 0, BIDE_NEVER, &done), 0);
         cr_assert_eq(done, 0);
 
-        cr_assert_gives(bide_write_all(ends[1], big, sizeof big, bide_after(SHORT), &done), BIDE_ETIMEDOUT);
-        cr_assert(done > 0 && done < sizeof big, "%s: %zu of %zu bytes", channel_names[kind], done,
-                  sizeof big);
+        cr_assert_gives(bide_write_all(ends[1], more_than_fits, sizeof more_than_fits, bide_after(SHORT),
+                                       &done),
+                        BIDE_ETIMEDOUT);
+        cr_assert(done > 0 && done < sizeof more_than_fits, "%s: %zu of %zu bytes", channel_names[kind], done,
+                  sizeof more_than_fits);
         size_t taken = 0, got;
         while (taken < done) {
-            size_t wanted = done - taken < sizeof big ? done - taken : sizeof big;
-            cr_assert_gives(bide_read_exact(ends[0], big, wanted, bide_after(LONG), &got), 0);
+            size_t wanted = done - taken < sizeof more_than_fits ? done - taken : sizeof more_than_fits;
+            cr_assert_gives(bide_read_exact(ends[0], more_than_fits, wanted, bide_after(LONG), &got), 0);
             taken += got;
         }
         cr_assert_gives(bide_write(ends[1], "end", 3, BIDE_NEVER), 3);
@@ -782,7 +787,7 @@ Test(async, read_exact_and_write_all_tell_how_far_they_came)
     expect_nothing_left(before);
 }
 
-/* --- no SIGPIPE -------------------------------------------------------------------------------------------- */
+/* --- no SIGPIPE ----------------------------------------------------------------------------------------- */
 
 static _Atomic int pipe_signals;
 
@@ -792,7 +797,8 @@ static void count_signal(int number)
     pipe_signals++;
 }
 
-/* Writes to a channel whose reader is gone, in every way there is. Without a handler the signal would end the test. */
+/* Writes to a channel whose reader is gone, in every way there is. Without a handler the signal would end
+ * the test. */
 static void write_to_nobody(enum channel kind)
 {
     bide_async *ends[2];
@@ -828,15 +834,21 @@ Test(async, when_the_reader_is_gone_a_write_fails_without_a_signal)
     expect_nothing_left(before);
 }
 
+static bide_ssize call_write_all(struct call *call)
+{
+    return bide_write_all(call->async, call->buffer, call->length, call->deadline, NULL);
+}
+
 Test(async, a_waiting_writer_fails_when_its_reader_goes)
 {
     for (enum channel kind = 0; kind < CHANNELS; kind++) {
         bide_async *ends[2];
         open_channel(kind, ends);
-        (void)fill(ends[1]);
-        char byte = 'x';
-        struct call writer = {
-            .function = call_write, .async = ends[1], .buffer = &byte, .length = 1, .deadline = BIDE_NEVER};
+        struct call writer = {.function = call_write_all,
+                              .async = ends[1],
+                              .buffer = more_than_fits,
+                              .length = sizeof more_than_fits,
+                              .deadline = BIDE_NEVER};
         call_start(&writer);
         await_waiters(ends[1], BIDE_WRITE, 1);
         cr_assert_ok(bide_async_free(ends[0]));
@@ -848,7 +860,8 @@ Test(async, a_waiting_writer_fails_when_its_reader_goes)
     expect_nothing_left(before);
 }
 
-/* Kernels without RWF_NOSIGNAL. The flag is looked for once in the life of a process, hence tests of their own. */
+/* Kernels without RWF_NOSIGNAL. The flag is looked for once in the life of a process, hence tests of their
+ * own. */
 static int pwritev2_error;
 static _Atomic int pwritev2_calls;
 
@@ -923,7 +936,7 @@ Test(async, a_mistake_of_the_caller_does_not_make_later_writes_to_pipes_dearer)
     expect_nothing_left(before);
 }
 
-/* --- deadlines --------------------------------------------------------------------------------------------- */
+/* --- deadlines ------------------------------------------------------------------------------------------ */
 
 Test(async, a_call_that_may_not_wait_gives_eagain)
 {
@@ -936,9 +949,12 @@ Test(async, a_call_that_may_not_wait_gives_eagain)
             cr_assert_gives(bide_wait_readable(ends[0], BIDE_NOW), BIDE_EAGAIN);
         }
         cr_assert_gives(bide_wait_writable(ends[1], BIDE_NOW), 0);
-        (void)fill(ends[1]);
-        cr_assert_gives(bide_wait_writable(ends[1], BIDE_NOW), BIDE_EAGAIN);
-        cr_assert_gives(bide_write(ends[1], "x", 1, BIDE_NOW), BIDE_EAGAIN);
+        /* TCP goes on moving bytes to the peer, and so makes room, for a while. */
+        if (kind != TCP) {
+            (void)fill(ends[1]);
+            cr_assert_gives(bide_wait_writable(ends[1], BIDE_NOW), BIDE_EAGAIN);
+            cr_assert_gives(bide_write(ends[1], "x", 1, BIDE_NOW), BIDE_EAGAIN);
+        }
         free_both(ends);
     }
     expect_nothing_left(before);
@@ -990,10 +1006,12 @@ Test(async, a_passed_deadline_still_takes_what_is_there_in_a_last_try)
             cr_assert_gives(bide_wait_readable(ends[0], deadlines[i]), 0);
             cr_assert_gives(bide_read(ends[0], &byte, 1, deadlines[i]), 1);
             cr_assert_eq(byte, 'x');
-            (void)fill(ends[1]);
-            (void)take_all(bide_async_fd(ends[0]));
-            cr_assert_gives(bide_wait_writable(ends[1], deadlines[i]), 0);
-            cr_assert_gives(bide_write(ends[1], "y", 1, deadlines[i]), 1);
+            if (kind != TCP) {
+                (void)fill(ends[1]);
+                (void)take_all(bide_async_fd(ends[0]));
+                cr_assert_gives(bide_wait_writable(ends[1], deadlines[i]), 0);
+                cr_assert_gives(bide_write(ends[1], "y", 1, deadlines[i]), 1);
+            }
             free_both(ends);
         }
     expect_nothing_left(before);
@@ -1014,7 +1032,7 @@ Test(async, a_thousand_calls_that_may_not_wait_all_find_what_is_there)
     expect_nothing_left(before);
 }
 
-/* Data that comes at the very moment of the deadline: the first poll finds nothing, the last try something. */
+/* Data that comes at the very moment of the deadline: the first poll finds nothing, the last try does. */
 static bide_ssize late_arrival(void *arg, bide_fd fd)
 {
     int *calls = arg;
@@ -1044,7 +1062,7 @@ Test(async, an_operation_that_finishes_at_the_deadline_keeps_its_result)
     expect_nothing_left(before);
 }
 
-/* --- futures ----------------------------------------------------------------------------------------------- */
+/* --- futures -------------------------------------------------------------------------------------------- */
 
 Test(async, a_cancelled_read_takes_no_byte_and_leaves_its_storage)
 {
@@ -1122,7 +1140,7 @@ Test(async, every_operation_works_as_a_future)
     expect_nothing_left(before);
 }
 
-/* --- operations of the caller's ---------------------------------------------------------------------------- */
+/* --- operations of the caller's ------------------------------------------------------------------------- */
 
 struct tls_like {
     int calls;
@@ -1154,34 +1172,20 @@ Test(async, an_operation_is_called_with_the_descriptor_and_its_answer_is_the_res
     expect_nothing_left(before);
 }
 
-/* Runs read_with or write_with whose first try wants `wanted`, and checks in which direction it waits. */
+/* Polls an operation whose tries all answer `wanted`, and checks in which direction it waits then. */
 static void wait_across(bool reads, bide_ssize wanted, bide_direction expected)
 {
     bide_async *ends[2];
     open_channel(UNIX, ends);
-    (void)fill(ends[0]);
     struct counter counter = {0};
-    struct tls_like like = {.answers = {wanted, wanted, 42}};
+    struct tls_like like = {.answers = {wanted, wanted, wanted, wanted}};
     bide_io io;
     if (reads)
         bide_io_read_with(&io, ends[0], answer_in_turn, &like);
     else
         bide_io_write_with(&io, ends[0], answer_in_turn, &like);
-    /* Its own direction may be remembered as clear: then it waits there first, as for any other operation. */
-    int first = poll_with(&io.future, counting(&counter));
-    if (like.calls == 0) {
-        cr_assert_gives(first, BIDE_PENDING);
-        (void)take_all(bide_async_fd(ends[1]));
-        AWAIT(counter.wakes == 1);
-        atomic_store(&counter.wakes, 0);
-        first = poll_with(&io.future, counting(&counter));
-    }
-    /* A new source may be ready for all we know, so that a second try is made before it waits. */
-    while (first == BIDE_PENDING && waiters_of(ends[0], expected) == 0 && counter.wakes > 0) {
-        atomic_store(&counter.wakes, 0);
-        first = poll_with(&io.future, counting(&counter));
-    }
-    cr_assert_gives(first, BIDE_PENDING);
+    cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_gt(like.calls, 0);
     cr_assert_eq(waiters_of(ends[0], expected), 1, "it does not wait in direction %d", (int)expected);
     cr_assert_eq(waiters_of(ends[0], expected == BIDE_READ ? BIDE_WRITE : BIDE_READ), 0);
     cr_assert_gives(cancel_with(&io.future, counting(&counter)), BIDE_READY);
@@ -1193,6 +1197,9 @@ Test(async, an_operation_may_wait_in_either_direction)
     wait_across(true, BIDE_EAGAIN, BIDE_READ);
     wait_across(true, BIDE_WANT_READ, BIDE_READ);
     wait_across(true, BIDE_WANT_WRITE, BIDE_WRITE);
+    wait_across(false, BIDE_EAGAIN, BIDE_WRITE);
+    wait_across(false, BIDE_WANT_WRITE, BIDE_WRITE);
+    wait_across(false, BIDE_WANT_READ, BIDE_READ);
     expect_nothing_left(before);
 }
 
@@ -1302,8 +1309,8 @@ static bide_ssize always_again(void *arg, bide_fd fd)
 
 Test(async, an_operation_that_always_wants_to_wait_does_not_spin)
 {
-    /* The socket is writable all the time, and says so once: an operation that has another reason to wait for is
-     * not called in a circle. */
+    /* The socket is writable all the time, and says so once: an operation that has another reason to wait
+     * for is not called in a circle. */
     bide_async *ends[2];
     open_channel(UNIX, ends);
     int calls = 0;
@@ -1314,7 +1321,7 @@ Test(async, an_operation_that_always_wants_to_wait_does_not_spin)
     expect_nothing_left(before);
 }
 
-/* --- shutting down ----------------------------------------------------------------------------------------- */
+/* --- shutting down -------------------------------------------------------------------------------------- */
 
 Test(async, shutting_the_writing_side_down_ends_the_peers_reads)
 {
@@ -1358,17 +1365,10 @@ Test(async, shutting_the_reading_side_down_ends_ones_own_reads)
     expect_nothing_left(before);
 }
 
-/* --- fairness ---------------------------------------------------------------------------------------------- */
+/* --- fairness ------------------------------------------------------------------------------------------- */
 
 Test(async, after_128_calls_that_need_not_wait_the_others_have_a_turn)
 {
-    bide_async *busy[2], *other[2];
-    open_channel(UNIX, busy);
-    open_channel(UNIX, other);
-    drain_memory(other[0]);
-    static char plenty[4096];
-    cr_assert_gives(bide_write(busy[1], plenty, sizeof plenty, BIDE_NEVER), sizeof plenty);
-
     /* Nobody but the reader's own turns can bring this wake, if it is the driver of a reactor of its own. */
     bide_reactor *reactor;
     cr_assert_ok(bide_reactor_new(&reactor, NULL));
@@ -1379,6 +1379,7 @@ Test(async, after_128_calls_that_need_not_wait_the_others_have_a_turn)
     bide_async *reader, *watched;
     cr_assert_ok(bide_async_new(&reader, fds[0]));
     cr_assert_ok(bide_async_new(&watched, fds[2]));
+    static char plenty[4096];
     put(fds[1], plenty, sizeof plenty);
     struct counter counter = {0};
     cr_assert_gives(bide_async_poll_readable(watched, counting(&counter)), BIDE_PENDING);
@@ -1397,12 +1398,10 @@ Test(async, after_128_calls_that_need_not_wait_the_others_have_a_turn)
     (void)close(fds[3]);
     bide_reactor_leave(previous);
     cr_assert_ok(bide_reactor_free(reactor));
-    free_both(busy);
-    free_both(other);
     expect_nothing_left(before);
 }
 
-/* --- reactors ---------------------------------------------------------------------------------------------- */
+/* --- reactors ------------------------------------------------------------------------------------------- */
 
 Test(async, a_handle_belongs_to_the_reactor_that_was_current_and_its_calls_drive_that_one)
 {

@@ -1,5 +1,5 @@
-/* What the tests of handles share: descriptors of several kinds, threads of which one can tell that they wait, and a
- * look at what is left at the end.
+/* What the tests of handles share: descriptors of several kinds, threads of which one can tell that they
+ * wait, and a look at what is left at the end.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TEST_ASYNC_H
@@ -64,7 +64,7 @@ static inline void pause_briefly(void)
             pause_briefly(); \
     } while (0)
 
-/* --- what is left ------------------------------------------------------------------------------------------ */
+/* --- what is left --------------------------------------------------------------------------------------- */
 
 struct inventory {
     int fds;
@@ -84,8 +84,8 @@ static inline bide_reactor_stats stats_now(void)
     return stats;
 }
 
-/* Everything the test made is gone: descriptors, threads, waiters in the background, timers. The inventory was taken before
- * the first use of Bide. A thread that was joined may still be seen for a moment. */
+/* Everything the test made is gone: descriptors, threads, waiters in the background, timers. The inventory
+ * was taken before the first use of Bide. A thread that was joined may still be seen for a moment. */
 static inline void expect_nothing_left(struct inventory before)
 {
     bide_reactor_stats stats = stats_now();
@@ -99,7 +99,7 @@ static inline void expect_nothing_left(struct inventory before)
     cr_assert_eq(after.threads, before.threads, "%d threads before, %d after", before.threads, after.threads);
 }
 
-/* --- descriptors ------------------------------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------------------------------------- */
 
 static inline bool is_open(int fd)
 {
@@ -197,7 +197,8 @@ static inline void put(int fd, const void *bytes, size_t length)
     cr_assert_eq(count, (ssize_t)length, "write gave %zd instead of %zu: %s", count, length, strerror(errno));
 }
 
-/* Takes everything out of a non-blocking descriptor, behind the back of any handle; returns how much that was. */
+/* Takes everything out of a non-blocking descriptor, behind the back of any handle; returns how much that
+ * was. */
 static inline size_t take_all(int fd)
 {
     static char buffer[65536];
@@ -236,7 +237,7 @@ static inline unsigned char pattern_at(size_t i)
     return (unsigned char)(i * 131 + (i >> 8) * 7 + (i >> 16));
 }
 
-/* --- who waits --------------------------------------------------------------------------------------------- */
+/* --- who waits ------------------------------------------------------------------------------------------ */
 
 /* How many waiters are linked to a direction of the handle. */
 static inline int waiters_of(bide_async *async, bide_direction direction)
@@ -309,7 +310,7 @@ static inline bide_waker gated(struct gate *gate)
     return waker;
 }
 
-/* --- threads ----------------------------------------------------------------------------------------------- */
+/* --- threads -------------------------------------------------------------------------------------------- */
 
 /* A thread that makes one call. */
 struct call {
