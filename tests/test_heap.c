@@ -120,13 +120,14 @@ static void check_invariants(void)
         dead += heap.entries[i].id == 0;
         live += heap.entries[i].id != 0;
         uint32_t parent = i / 4 + 2;
-        cr_assert(i == ROOT || in_order(&heap.entries[parent], &heap.entries[i]), "entry %u is before its parent",
-                  i);
+        cr_assert(i == ROOT || in_order(&heap.entries[parent], &heap.entries[i]),
+                  "entry %u is before its parent", i);
     }
     for (uint32_t i = heap.bulk; i < heap.limit; i++) {
         check_entry(i);
         live += heap.entries[i].id != 0;
-        cr_assert(i == heap.bulk || in_order(&heap.entries[i - 1], &heap.entries[i]), "entry %u of the bulk", i);
+        cr_assert(i == heap.bulk || in_order(&heap.entries[i - 1], &heap.entries[i]), "entry %u of the bulk",
+                  i);
     }
     cr_assert_eq(dead, heap.dead, "%u dead, not %u", dead, heap.dead);
     for (bide_heap_id id = heap.free; id != 0; id = heap.slots[id].position & ~FREED)
@@ -202,8 +203,9 @@ Test(heap, equal_deadlines_come_out_first_in_first_out, .fini = clear)
 
 Test(heap, equal_deadlines_keep_their_order_when_the_sequence_wraps, .fini = clear)
 {
-    static const uint32_t starts[] = {UINT32_MAX, UINT32_MAX - 25, UINT32_MAX - 9000, UINT32_C(0x7fffffff),
-                                      UINT32_C(0x80000000) - 25, UINT32_C(0x80000000) - 9000};
+    static const uint32_t starts[] = {
+        UINT32_MAX,           UINT32_MAX - 25,           UINT32_MAX - 9000,
+        UINT32_C(0x7fffffff), UINT32_C(0x80000000) - 25, UINT32_C(0x80000000) - 9000};
     static const uint32_t counts[] = {3, 50, 18000};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         for (size_t j = 0; j < sizeof counts / sizeof *counts; j++) {
@@ -604,8 +606,9 @@ Test(heap, a_timer_costs_at_most_48_bytes, .fini = clear)
     size_t entries = (heap.capacity + heap.capacity / 2) * sizeof(struct bide_heap_entry);
     size_t tables = heap.capacity * (sizeof(struct bide_heap_slot) + sizeof(void *));
     size_t each = (entries + tables) / heap.capacity;
-    cr_log_info("entry %zu, slot %zu, owner %zu: %zu bytes a timer with room for entries that are dead; the heap %zu",
-                sizeof(struct bide_heap_entry), sizeof(struct bide_heap_slot), sizeof(void *), each, sizeof heap);
+    cr_log_info(
+        "entry %zu, slot %zu, owner %zu: %zu bytes a timer with room for entries that are dead; the heap %zu",
+        sizeof(struct bide_heap_entry), sizeof(struct bide_heap_slot), sizeof(void *), each, sizeof heap);
     cr_assert_leq(each, 48, "%zu bytes a timer", each);
 }
 
@@ -652,7 +655,8 @@ Test(heap, without_memory_adding_fails_and_changes_nothing, .fini = clear)
         expect_pop(COUNT, &timers[i]);
 }
 
-Test(heap, the_heap_grows_without_harm_when_memory_lacks_in_the_midst_of_the_bulk, .init = fill_bulk, .fini = clear)
+Test(heap, the_heap_grows_without_harm_when_memory_lacks_in_the_midst_of_the_bulk, .init = fill_bulk,
+     .fini = clear)
 {
     static struct timer more[2 * MANY];
     bide_fault_set(BIDE_CALLS_ALLOC, 1, 1000000, 0);
@@ -757,18 +761,20 @@ static int64_t model_first(void)
 /* After a timer of the model has changed: who sleeps until the first is told whenever he must be, and only then. */
 static void check_earliest(bool earliest, int64_t deadline)
 {
-    bool before_others = model.count == 1 || (model.keys[0].deadline == deadline && model.keys[1].deadline > deadline);
+    bool before_others =
+        model.count == 1 || (model.keys[0].deadline == deadline && model.keys[1].deadline > deadline);
     cr_assert(!earliest || before_others, "%lld is called the first, and %lld is", (long long)deadline,
               (long long)model_first());
     if (earliest && deadline < asleep_until) asleep_until = deadline;
-    cr_assert(asleep_until <= model_first(), "the owner sleeps until %lld, past %lld", (long long)asleep_until,
-              (long long)model_first());
+    cr_assert(asleep_until <= model_first(), "the owner sleeps until %lld, past %lld",
+              (long long)asleep_until, (long long)model_first());
 }
 
 static void pop_and_check(int64_t now)
 {
     const struct timer *popped = bide_heap_pop(&heap, at(now));
-    const struct timer *expected = model.count && model.keys[0].deadline <= now ? &population[model.timers[0]] : NULL;
+    const struct timer *expected =
+        model.count && model.keys[0].deadline <= now ? &population[model.timers[0]] : NULL;
     cr_assert_eq(popped, expected, "at %lld came number %td, due at %lld, not number %td, due at %lld",
                  (long long)now, popped ? popped - population : -1, popped ? (long long)popped->deadline : 0,
                  expected ? expected - population : -1, expected ? (long long)expected->deadline : 0);

@@ -16,10 +16,8 @@
  *     the bulk; slots[0] takes what is written for them.
  *  3. A slot has the timer's true deadline and sequence. Its entry has the same two or, after moves to later
  *     deadlines, an earlier deadline: it is stale then.
- *  4. No entry of the tree is before its parent, none of the bulk before the one that precedes it. Before is:
- *     by deadline, then by the sign of the difference of sequences, so first-in first-out holds among equal
- *     deadlines armed fewer than 2^31 arms apart. Farther apart their order may be reversed, and no more:
- *     unequal deadlines are never compared by sequence.
+ *  4. No entry of the tree is before its parent, none of the bulk before the one that precedes it (order.h).
+ *     Equal deadlines 2^31 arms apart or more may come in either order; nothing else hangs on sequences.
  *  5. There are half as many entries again as ids. So with no room left for an entry, at least a third
  *     are dead, and throwing them out costs a constant time for each.
  *  6. The pending operations happened in their order after everything in the tree and the bulk. None of
@@ -30,6 +28,7 @@
 
 #include "os/assert.h"
 #include "os/compiler.h"
+#include "timer/order.h"
 
 #include <bide/error.h>
 
@@ -44,14 +43,12 @@
 /* 16 times the highest index fits in 32 bits, and all arrays in half the address space. */
 #define MOST_CAPACITY (SIZE_MAX / 96 < (1u << 27) ? (uint32_t)(SIZE_MAX / 96) : 1u << 27)
 
-/* The bulk pays from an eighth due on: rebuilding costs some 15 ns an entry, taking one out some 120. */
+/* The bulk pays from an eighth due on: for a million, building the tree anew costs some 15 ns an entry, taking
+ * one out of it over 100. */
 #define BULK_SIZE 64u
 #define SAMPLES 32u
 #define SAMPLES_DUE 4u
 #define AHEAD ((size_t)8) /* how far before it is handed out a timer is fetched */
-
-#define BUCKETS 256u
-#define SMALL 48u
 
 _Static_assert(sizeof(struct bide_heap_entry) * 4 == LINE, "four children share a cache line");
 
@@ -72,12 +69,6 @@ static inline uint32_t top_for(uint32_t capacity)
     return ROOT + capacity + capacity / 2;
 }
 
-/* Without a branch: which of two children is before the other cannot be predicted. */
-static inline bool before(const struct bide_heap_entry *a, const struct bide_heap_entry *b)
-{
-    return (a->deadline < b->deadline) | ((a->deadline == b->deadline) & ((a->sequence - b->sequence) >> 31));
-}
-
 static inline void put(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
 {
     heap->entries[position] = entry;
@@ -91,7 +82,7 @@ static inline uint32_t sift_up(struct bide_heap *heap, uint32_t position, struct
         uint32_t parent = parent_of(position);
         /* the common way out first */
         if (entry.deadline > heap->entries[parent].deadline) break;
-        if (!before(&entry, &heap->entries[parent])) break;
+        if (!bide_heap_before(&entry, &heap->entries[parent])) break;
         put(heap, position, heap->entries[parent]);
         position = parent;
     }
@@ -112,14 +103,14 @@ static void sift_down(struct bide_heap *heap, uint32_t position, struct bide_hea
             if (next + 15 < end)
                 for (uint32_t i = 0; i < 16; i += 4)
                     BIDE_OS_PREFETCH(&entries[next + i]);
-            uint32_t left = child + before(&entries[child + 1], &entries[child]);
-            uint32_t right = child + 2 + before(&entries[child + 3], &entries[child + 2]);
-            least = before(&entries[right], &entries[left]) ? right : left;
+            uint32_t left = child + bide_heap_before(&entries[child + 1], &entries[child]);
+            uint32_t right = child + 2 + bide_heap_before(&entries[child + 3], &entries[child + 2]);
+            least = bide_heap_before(&entries[right], &entries[left]) ? right : left;
         } else {
             while (++child < end)
-                if (before(&entries[child], &entries[least])) least = child;
+                if (bide_heap_before(&entries[child], &entries[least])) least = child;
         }
-        if (!before(&entries[least], &entry)) break;
+        if (!bide_heap_before(&entries[least], &entry)) break;
         put(heap, position, entries[least]);
         position = least;
     }
@@ -350,83 +341,6 @@ void bide_heap_remove(struct bide_heap *heap, bide_heap_id id)
     }
 }
 
-/* In place and without recursion deeper than the key has bytes: a pass of radix sort by the highest bits that
- * differ (American flag sort: P. McIlroy, K. Bostic, D. McIlroy, "Engineering Radix Sort", 1993), the
- * same for each bucket, insertion sort for small ones. Equal deadlines are sorted by sequence in the same way. */
-static void insertion_sort(struct bide_heap_entry *entries, uint32_t count)
-{
-    for (uint32_t i = 1; i < count; i++) {
-        struct bide_heap_entry entry = entries[i];
-        uint32_t hole = i;
-        for (; hole > 0 && before(&entry, &entries[hole - 1]); hole--)
-            entries[hole] = entries[hole - 1];
-        entries[hole] = entry;
-    }
-}
-
-static inline uint64_t key_of(const struct bide_heap_entry *entry, bool by_sequence, uint64_t base)
-{
-    return by_sequence ? (uint32_t)(entry->sequence - (uint32_t)base) : (uint64_t)entry->deadline - base;
-}
-
-/* The least key, counted from base, and in *range the difference to the greatest. */
-static uint64_t least_key(const struct bide_heap_entry *entries, uint32_t count, bool by_sequence,
-                          uint64_t base, uint64_t *range)
-{
-    uint64_t least = UINT64_MAX, most = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint64_t key = key_of(&entries[i], by_sequence, base);
-        if (key < least) least = key;
-        if (key > most) most = key;
-    }
-    *range = most - least;
-    return least;
-}
-
-static void sort(struct bide_heap_entry *entries, uint32_t count)
-{
-    if (count <= SMALL) {
-        insertion_sort(entries, count);
-        return;
-    }
-    uint64_t range, base = (uint64_t)INT64_MIN;
-    base += least_key(entries, count, false, base, &range);
-    bool by_sequence = range == 0;
-    if (by_sequence) {
-        /* half the range of sequences lies on either side of any */
-        base = entries[0].sequence - (UINT32_C(1) << 31);
-        base += least_key(entries, count, true, base, &range);
-    }
-    unsigned shift = 0;
-    while (range >> shift >= BUCKETS)
-        shift++;
-
-    uint32_t next[BUCKETS], end[BUCKETS] = {0};
-    for (uint32_t i = 0; i < count; i++)
-        end[key_of(&entries[i], by_sequence, base) >> shift]++;
-    uint32_t sum = 0;
-    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
-        next[bucket] = sum;
-        sum += end[bucket];
-        end[bucket] = sum;
-    }
-    for (uint32_t bucket = 0; bucket < BUCKETS; bucket++) {
-        while (next[bucket] < end[bucket]) {
-            struct bide_heap_entry entry = entries[next[bucket]];
-            uint64_t home;
-            while ((home = key_of(&entry, by_sequence, base) >> shift) != bucket) {
-                struct bide_heap_entry other = entries[next[home]];
-                entries[next[home]++] = entry;
-                entry = other;
-            }
-            entries[next[bucket]++] = entry;
-        }
-    }
-    if (shift == 0 && by_sequence) return;
-    for (uint32_t bucket = 0, start = 0; bucket < BUCKETS; start = end[bucket++])
-        sort(entries + start, end[bucket] - start);
-}
-
 /* An estimate: the share of due ones among entries at even distances. */
 static bool many_due(struct bide_heap *heap, int64_t now)
 {
@@ -460,7 +374,7 @@ static void take_bulk(struct bide_heap *heap, int64_t now)
     if (rest == end) return; /* of those that seemed due, all were dead or stale */
     heap->bulk = rest;
     heap->limit = end;
-    sort(entries + rest, end - rest);
+    bide_heap_sort(entries + rest, end - rest);
     for (uint32_t i = rest; i < end; i++)
         heap->slots[entries[i].id].position = i;
 }
@@ -511,7 +425,7 @@ bide_instant bide_heap_first(struct bide_heap *heap)
     if (heap->waiting) flush(heap);
     const struct bide_heap_entry *due = bulk_first(heap);
     const struct bide_heap_entry *root = tree_first(heap, INT64_MAX);
-    if (root && !(due && before(due, root))) due = root;
+    if (root && !(due && bide_heap_before(due, root))) due = root;
     return due ? bide_instant_from_ns(due->deadline) : BIDE_NEVER;
 }
 
@@ -525,7 +439,7 @@ void *bide_heap_pop(struct bide_heap *heap, bide_instant now)
     }
     const struct bide_heap_entry *root = tree_first(heap, now.ns);
     bide_heap_id id;
-    if (root && !(due && before(due, root))) {
+    if (root && !(due && bide_heap_before(due, root))) {
         id = root->id;
         drop_root(heap);
     } else if (due && due->deadline <= now.ns) {
