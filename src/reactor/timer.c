@@ -29,16 +29,23 @@ enum {
     MISSED_MASK = 3u << MISSED_SHIFT,
     SLACK_SHIFT = 10, /* log2 of the granularity in nanoseconds; 0: none */
     SLACK_MASK = 63u << SLACK_SHIFT,
-    ERROR_SHIFT = 16, /* the error with which it became ready, positive */
-    ERROR_LIMIT = 0xffff
+    ERROR_SHIFT = 16,     /* the error with which it became ready, positive */
+    ERROR_SYSTEM = 0x8000 /* it is a number of the system without a constant of ours */
 };
 
+/* Lock held. */
 static void set_error(bide_timer *timer, int error)
 {
-    /* A number of the system above 65,535 does not exist on a system with errno; none is lost. */
-    uint32_t code = error <= -ERROR_LIMIT ? (uint32_t)-BIDE_EIO : (uint32_t)-error;
-    timer->waiter_.flags_ = (timer->waiter_.flags_ & (ERROR_LIMIT)) | code << ERROR_SHIFT;
+    uint32_t code =
+        error <= BIDE_ESYSTEM_BASE ? ERROR_SYSTEM | (uint32_t)(BIDE_ESYSTEM_BASE - error) : (uint32_t)-error;
+    timer->waiter_.flags_ = (timer->waiter_.flags_ & ((1u << ERROR_SHIFT) - 1)) | code << ERROR_SHIFT;
     if (error) timer->result = BIDE_NOW;
+}
+
+static int get_error(const bide_timer *timer)
+{
+    uint32_t code = timer->waiter_.flags_ >> ERROR_SHIFT;
+    return code & ERROR_SYSTEM ? BIDE_ESYSTEM_BASE - (int)(code & ~(uint32_t)ERROR_SYSTEM) : -(int)code;
 }
 
 /* Where it stands in the heap: the deadline, rounded up within the slack. */
@@ -104,11 +111,56 @@ static int arm(bide_timer *timer, const bide_context *cx, bool background, bool 
     return 0;
 }
 
-static int ready_with(bide_timer *timer, int error)
+/* It cannot be armed. */
+static int fail(bide_timer *timer, int error)
 {
-    bide_waiter_quiesce(&timer->waiter_);
+    bide_os_mutex_lock(&timer->reactor_->lock);
+    disarm(timer);
     set_error(timer, error);
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_waiter_quiesce(&timer->waiter_);
     return BIDE_READY;
+}
+
+/* What a look at the timer gives, besides BIDE_PENDING and BIDE_READY. */
+enum {
+    COUNT_FIRST = -1, /* it would wait in the background: count it, which takes other locks, and look again */
+    FIRING = -2       /* it was popped just now, and its waker is running */
+};
+
+/* Fires it if it is due, else sees to it that it is armed for the context. `counted`: whether the
+ * background counts one more for it. Lock held. */
+static int look(bide_timer *timer, const bide_context *cx, bide_instant now, bool *counted, bool *interrupt)
+{
+    struct bide_reactor *reactor = timer->reactor_;
+    bide_waiter *waiter = &timer->waiter_;
+    if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) return FIRING;
+    if (timer->epoch_ != atomic_load_explicit(&reactor->epoch_of_life, memory_order_relaxed)) {
+        disarm(timer);
+        set_error(timer, BIDE_ECANCELED);
+        return BIDE_READY;
+    }
+    if (!bide_before(now, timer->deadline_)) {
+        disarm(timer);
+        timer->result = timer->deadline_;
+        advance(timer, now);
+        set_error(timer, 0);
+        return BIDE_READY;
+    }
+    /* One that is armed for this very context keeps its place; any other change arms it anew. */
+    bool background = bide_background_needed(reactor, cx);
+    if (timer->id_ && bide_waker_same(waiter->waker_, cx->waker_) &&
+        ((waiter->flags_ & BIDE_WAITER_BACKGROUND) != 0) == background)
+        return BIDE_PENDING;
+    if (background && !*counted) return COUNT_FIRST;
+    disarm(timer);
+    int error = arm(timer, cx, background, interrupt);
+    if (error) {
+        set_error(timer, error);
+        return BIDE_READY;
+    }
+    *counted = false;
+    return BIDE_PENDING;
 }
 
 static int timer_poll(bide_future *self, bide_context *cx)
@@ -116,48 +168,26 @@ static int timer_poll(bide_future *self, bide_context *cx)
     bide_timer *timer = (bide_timer *)self;
     struct bide_reactor *reactor = timer->reactor_;
     if (!bide_context_spend(cx)) return BIDE_PENDING;
-
-    bide_waiter_quiesce(&timer->waiter_);
     int error = bide_reactor_open(reactor);
-    if (error) return ready_with(timer, error);
-    /* A timer that is armed for this very context keeps its place; any other change arms it anew. */
-    bool background = bide_background_needed(reactor, cx);
+    if (error) return fail(timer, error);
     bool counted = false;
     for (;;) {
+        bide_waiter_quiesce(&timer->waiter_);
         bide_instant now = bide_now();
         bool interrupt = false;
-        int answer = BIDE_PENDING;
         bide_os_mutex_lock(&reactor->lock);
-        bool stale = timer->epoch_ != atomic_load_explicit(&reactor->epoch_of_life, memory_order_relaxed);
-        if (stale || !bide_before(now, timer->deadline_)) {
-            disarm(timer);
-            if (!stale) {
-                timer->result = timer->deadline_;
-                advance(timer, now);
-            }
-            error = stale ? BIDE_ECANCELED : 0;
-            answer = BIDE_READY;
-        } else if (timer->id_ && bide_waker_same(timer->waiter_.waker_, cx->waker_) &&
-                   ((timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) != 0) == background) {
-            /* Nothing has changed. */
-        } else if (background && !counted) {
-            answer = BIDE_COMPLETED; /* count first, without the lock */
-        } else {
-            disarm(timer);
-            error = arm(timer, cx, background, &interrupt);
-            if (error) answer = BIDE_READY;
-            if (!error) counted = false;
-        }
+        int found = look(timer, cx, now, &counted, &interrupt);
         bide_os_mutex_unlock(&reactor->lock);
         if (interrupt) bide_driver_interrupt(reactor);
-        if (answer == BIDE_COMPLETED) {
+        if (found == FIRING) continue;
+        if (found == COUNT_FIRST) {
             error = bide_background_arm(reactor);
-            if (error) return ready_with(timer, error);
+            if (error) return fail(timer, error);
             counted = true;
             continue;
         }
         if (counted) bide_background_disarm(reactor);
-        return answer == BIDE_READY ? ready_with(timer, error) : BIDE_PENDING;
+        return found;
     }
 }
 
@@ -336,7 +366,12 @@ bool bide_timer_will_fire(bide_timer *timer)
 
 int bide_timer_error(const bide_timer *timer)
 {
-    return timer ? -(int)(timer->waiter_.flags_ >> ERROR_SHIFT) : BIDE_EINVAL;
+    if (!timer) return BIDE_EINVAL;
+    /* Settings, which any thread may change, share the word. */
+    bide_os_mutex_lock(&timer->reactor_->lock);
+    int error = get_error(timer);
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+    return error;
 }
 
 int bide_timer_wait(bide_timer *timer)
