@@ -276,7 +276,7 @@ static void helper_wakes(void)
     char outcome[EXAMPLE_TEXT];
     bool right = strcmp(noted.name, "async-io") == 0;
     (void)snprintf(outcome, sizeof outcome, "called by \"%s\"", noted.name);
-    tell("a waker of ours, as its thread starts", first >= 0 && right, outcome, first);
+    tell("a waker of ours, the first time", first >= 0 && right, outcome, first);
     tell("a waker of ours, after that", second >= 0 && right, outcome, second);
 
     /* With a waker in its care, but nothing to do. */
