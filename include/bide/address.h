@@ -2,6 +2,9 @@
  * @file bide/address.h
  * @brief Socket addresses as values: parsed, printed, compared, copied.
  *
+ * An address owns nothing: it is copied by assignment and needs no cleaning up. The functions touch their
+ * arguments alone, so any number of threads may call them, and none waits. No function here looks a name up.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #ifndef BIDE_ADDRESS_H
@@ -41,11 +44,16 @@ typedef struct bide_address {
  * @brief Parses a numeric address with a port: "127.0.0.1:80", "[::1]:80", "[fe80::1%lo]:80",
  *   "[fe80::1%2]:80".
  *
- * Strict: four decimal parts, no space, no sign, no port name. No names are looked up.
+ * Strict: four decimal parts of IPv4, brackets around IPv6, the port in decimal digits; no space, no sign, no
+ * name but that of an interface after '%'.
  *
- * @return 0, BIDE_EADDRSYNTAX (malformed), BIDE_EPORTRANGE (a number above 65535), BIDE_ENODEV (no network
- *   interface of the scope's name), BIDE_EINVAL (NULL). `*out` is unchanged after an error. Thread-safe; does
- *   not wait.
+ * @param[out] out the address; unchanged after an error.
+ * @param text ends with a zero byte.
+ * @return 0, or
+ *   - BIDE_EADDRSYNTAX: malformed, or the port is missing;
+ *   - BIDE_EPORTRANGE: well-formed, with a port above 65535;
+ *   - BIDE_ENODEV: no network interface has the scope's name;
+ *   - BIDE_EINVAL: an argument is NULL.
  *
  * @code
  * bide_address addr;
@@ -54,24 +62,44 @@ typedef struct bide_address {
  */
 BIDE_API int bide_address_parse(bide_address *out, const char *text);
 
-/** @brief An IPv4 address from its four bytes (in the order they are written in) and a port. */
+/**
+ * @brief An IPv4 address and a port.
+ *
+ * @param bytes the four bytes, in the order in which they are written: {127, 0, 0, 1}.
+ * @param port 0 to 65535, in the order of the machine.
+ *
+ * @code
+ * static const uint8_t bytes[4] = {192, 0, 2, 1};
+ * bide_address address = bide_address_ipv4(bytes, 80);
+ * @endcode
+ */
 BIDE_API bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port);
 
-/** @brief An IPv6 address from its sixteen bytes, a port, and a scope (an interface's index; 0: none). */
+/**
+ * @brief An IPv6 address, a port, and a scope.
+ *
+ * @param bytes the sixteen bytes, in the order in which they are written.
+ * @param port 0 to 65535, in the order of the machine.
+ * @param scope the index of the interface that a link-local address belongs to; 0: none.
+ */
 BIDE_API bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t scope);
 
-/** @brief 127.0.0.1 and a port; port 0 lets a listener take any free one. */
+/** @brief 127.0.0.1 and a port; with port 0 a listener gets any free one. */
 BIDE_API bide_address bide_address_loopback(uint16_t port);
 
-/** @brief 0.0.0.0, all IPv4 interfaces, and a port. */
+/** @brief 0.0.0.0, for a listener on all IPv4 interfaces, and a port. */
 BIDE_API bide_address bide_address_any(uint16_t port);
 
 /**
  * @brief From the system's `struct sockaddr`.
  *
- * @param sockaddr its bytes; the family must be AF_INET, AF_INET6 or AF_UNIX.
- * @param length its length, as the system gave it.
- * @return 0, BIDE_EINVAL (NULL, or shorter or longer than its family allows), BIDE_EAFNOSUPPORT.
+ * @param[out] out the address; unchanged after an error.
+ * @param sockaddr its bytes, aligned or not; the family must be AF_INET, AF_INET6 or AF_UNIX.
+ * @param length its length, as the system gave it. A Unix path ends at its first zero byte or here; an abstract
+ *   name has all bytes up to here.
+ * @return 0, or
+ *   - BIDE_EINVAL: a pointer is NULL, or the length is not one that the family allows;
+ *   - BIDE_EAFNOSUPPORT: any other family.
  */
 BIDE_API int bide_address_from_system(bide_address *out, const void *sockaddr, size_t length);
 
@@ -92,7 +120,11 @@ BIDE_API uint16_t bide_address_port(const bide_address *address);
 /** @brief Changes the port. @return 0, or BIDE_EINVAL for NULL and families without one. */
 BIDE_API int bide_address_set_port(bide_address *address, uint16_t port);
 
-/** @brief Whether both are the same place: family, address, port, and scope. */
+/**
+ * @brief Whether both are the same place: family, address, port, and scope; not the flow label of IPv6.
+ *
+ * NULL counts as none, and none equals none. An IPv4 address does not equal the same one mapped into IPv6.
+ */
 BIDE_API bool bide_address_equal(const bide_address *a, const bide_address *b);
 
 /**

@@ -20,11 +20,13 @@ _Static_assert(BIDE_ADDRESS_TEXT_MAX >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof 
 
 #define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
 
-static void store(bide_address *out, const void *bytes, size_t length)
+static bide_address from_bytes(const void *bytes, size_t length)
 {
-    memset(out, 0, sizeof *out);
-    memcpy(out->storage_.bytes_, bytes, length);
-    out->length_ = (uint32_t)length;
+    bide_address address;
+    memset(&address, 0, sizeof address);
+    memcpy(address.storage_.bytes_, bytes, length);
+    address.length_ = (uint32_t)length;
+    return address;
 }
 
 /* The sockaddr of a family, by copy: the storage has no declared type that could be read in place. */
@@ -62,9 +64,7 @@ bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port)
     in.sin_family = AF_INET;
     in.sin_port = htons(port);
     memcpy(&in.sin_addr, bytes, 4);
-    bide_address address;
-    store(&address, &in, sizeof in);
-    return address;
+    return from_bytes(&in, sizeof in);
 }
 
 bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t scope)
@@ -75,9 +75,7 @@ bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t 
     in.sin6_port = htons(port);
     in.sin6_scope_id = scope;
     memcpy(&in.sin6_addr, bytes, 16);
-    bide_address address;
-    store(&address, &in, sizeof in);
-    return address;
+    return from_bytes(&in, sizeof in);
 }
 
 bide_address bide_address_loopback(uint16_t port)
@@ -90,6 +88,20 @@ bide_address bide_address_any(uint16_t port)
 {
     static const uint8_t bytes[4] = {0, 0, 0, 0};
     return bide_address_ipv4(bytes, port);
+}
+
+/* Paths get one zero byte behind them, if there is room, so that equal paths are equal bytes: getsockname(2) counts
+ * it, and callers of bind(2) leave it away or give the whole structure. */
+static bide_address from_unix(const void *bytes, size_t length)
+{
+    bide_address address = from_bytes(bytes, length);
+    const unsigned char *path = address.storage_.bytes_ + PATH_OFFSET;
+    if (length <= PATH_OFFSET || path[0] == '\0') return address;
+    const unsigned char *end = memchr(path, '\0', length - PATH_OFFSET);
+    if (end) length = (size_t)(end - address.storage_.bytes_);
+    address = from_bytes(bytes, length);
+    if (length < sizeof(struct sockaddr_un)) address.length_++;
+    return address;
 }
 
 int bide_address_from_system(bide_address *out, const void *sockaddr, size_t length)
@@ -108,14 +120,14 @@ int bide_address_from_system(bide_address *out, const void *sockaddr, size_t len
         return 0;
     case AF_INET6:
         if (length != sizeof(struct sockaddr_in6)) return BIDE_EINVAL;
-        break;
+        *out = from_bytes(sockaddr, length);
+        return 0;
     case AF_UNIX:
         if (length > sizeof(struct sockaddr_un)) return BIDE_EINVAL;
-        break;
+        *out = from_unix(sockaddr, length);
+        return 0;
     default: return BIDE_EAFNOSUPPORT;
     }
-    store(out, sockaddr, length);
-    return 0;
 }
 
 const void *bide_address_sockaddr(const bide_address *address, size_t *length)
@@ -139,13 +151,13 @@ int bide_address_set_port(bide_address *address, uint16_t port)
     case BIDE_FAMILY_IPV4: {
         struct sockaddr_in in = as_ipv4(address);
         in.sin_port = htons(port);
-        store(address, &in, sizeof in);
+        *address = from_bytes(&in, sizeof in);
         return 0;
     }
     case BIDE_FAMILY_IPV6: {
         struct sockaddr_in6 in = as_ipv6(address);
         in.sin6_port = htons(port);
-        store(address, &in, sizeof in);
+        *address = from_bytes(&in, sizeof in);
         return 0;
     }
     default: return BIDE_EINVAL;

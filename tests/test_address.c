@@ -1,0 +1,482 @@
+/* Socket addresses: what is parsed and what is refused, round trips, and what the system's forms become.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "bide_test.h"
+
+#include <bide/address.h>
+#include <bide/time.h>
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+TestSuite(address, .timeout = 30);
+
+static void expect_error(int error, int expected, const char *what)
+{
+    cr_assert_eq(error, expected, "%s: %s, not %s", what, bide_error_name(error), bide_error_name(expected));
+}
+
+static void expect_text(const bide_address *address, const char *expected)
+{
+    char text[BIDE_ADDRESS_TEXT_MAX];
+    int length = bide_address_format(address, text, sizeof text);
+    cr_assert_eq(length, (int)strlen(expected), "%d bytes of \"%s\"", length, expected);
+    cr_assert_str_eq(text, expected, "\"%s\", not \"%s\"", text, expected);
+}
+
+static bide_address parsed(const char *text)
+{
+    bide_address address;
+    expect_error(bide_address_parse(&address, text), 0, text);
+    return address;
+}
+
+/* --- parsing --------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *text;
+    const char *again; /* what it prints as, if something else */
+    bide_family family;
+    uint16_t port;
+} good[] = {
+    {"127.0.0.1:80", NULL, BIDE_FAMILY_IPV4, 80},
+    {"0.0.0.0:0", NULL, BIDE_FAMILY_IPV4, 0},
+    {"255.255.255.255:65535", NULL, BIDE_FAMILY_IPV4, 65535},
+    {"1.2.3.4:00080", "1.2.3.4:80", BIDE_FAMILY_IPV4, 80},
+    {"[::1]:80", NULL, BIDE_FAMILY_IPV6, 80},
+    {"[::]:0", NULL, BIDE_FAMILY_IPV6, 0},
+    {"[2001:db8::8a2e:370:7334]:65535", NULL, BIDE_FAMILY_IPV6, 65535},
+    {"[2001:DB8:0:0:0:0:0:1]:443", "[2001:db8::1]:443", BIDE_FAMILY_IPV6, 443},
+    {"[::ffff:192.0.2.1]:1", NULL, BIDE_FAMILY_IPV6, 1},
+    {"[1:2:3:4:5:6:7:8]:8080", NULL, BIDE_FAMILY_IPV6, 8080},
+    {"[fe80::1%4294967295]:7", NULL, BIDE_FAMILY_IPV6, 7},
+    {"[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295]:65535",
+     "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535", BIDE_FAMILY_IPV6, 65535},
+    {"[fe80::1%0]:7", "[fe80::1]:7", BIDE_FAMILY_IPV6, 7},
+};
+
+Test(address, well_formed_text_is_parsed_and_printed_again)
+{
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        bide_address address = parsed(good[i].text);
+        cr_assert_eq(bide_address_family(&address), good[i].family, "%s: family %d", good[i].text,
+                     bide_address_family(&address));
+        cr_assert_eq(bide_address_port(&address), good[i].port, "%s: port %u", good[i].text,
+                     (unsigned)bide_address_port(&address));
+        const char *text = good[i].again ? good[i].again : good[i].text;
+        expect_text(&address, text);
+        bide_address again = parsed(text);
+        cr_assert(bide_address_equal(&address, &again), "%s does not equal %s", good[i].text, text);
+    }
+}
+
+static const struct {
+    const char *text;
+    int error;
+} bad[] = {
+    {"", BIDE_EADDRSYNTAX},
+    {":", BIDE_EADDRSYNTAX},
+    {":80", BIDE_EADDRSYNTAX},
+    {"80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:+80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:-1", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:0x50", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:http", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:80 ", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:80\n", BIDE_EADDRSYNTAX},
+    {" 127.0.0.1:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1 :80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1: 80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:80:90", BIDE_EADDRSYNTAX},
+    {"127.0.0:80", BIDE_EADDRSYNTAX},
+    {"127.1:80", BIDE_EADDRSYNTAX},
+    {"2130706433:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.0.1:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.256:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.01:80", BIDE_EADDRSYNTAX},
+    {"0x7f.0.0.1:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.-1:80", BIDE_EADDRSYNTAX},
+    {"127.0.0.1%lo:80", BIDE_EADDRSYNTAX},
+    {"[127.0.0.1]:80", BIDE_EADDRSYNTAX},
+    {"localhost:80", BIDE_EADDRSYNTAX},
+    {"::1:80", BIDE_EADDRSYNTAX},
+    {"[::1]", BIDE_EADDRSYNTAX},
+    {"[::1]80", BIDE_EADDRSYNTAX},
+    {"[::1]:", BIDE_EADDRSYNTAX},
+    {"[::1]:80]", BIDE_EADDRSYNTAX},
+    {"[::1:80", BIDE_EADDRSYNTAX},
+    {"::1]:80", BIDE_EADDRSYNTAX},
+    {"[]:80", BIDE_EADDRSYNTAX},
+    {"[[::1]]:80", BIDE_EADDRSYNTAX},
+    {"[ ::1]:80", BIDE_EADDRSYNTAX},
+    {"[:::1]:80", BIDE_EADDRSYNTAX},
+    {"[1::2::3]:80", BIDE_EADDRSYNTAX},
+    {"[1:2:3:4:5:6:7]:80", BIDE_EADDRSYNTAX},
+    {"[1:2:3:4:5:6:7:8:9]:80", BIDE_EADDRSYNTAX},
+    {"[12345::]:80", BIDE_EADDRSYNTAX},
+    {"[g::]:80", BIDE_EADDRSYNTAX},
+    {"[fe80::1%]:80", BIDE_EADDRSYNTAX},
+    {"[fe80::1%4294967296]:80", BIDE_EADDRSYNTAX},
+    {"[fe80::1%2x]:80", BIDE_EADDRSYNTAX},
+    {"[fe80::1%a_name_too_long_for_an_interface]:80", BIDE_EADDRSYNTAX},
+    {"[%lo]:80", BIDE_EADDRSYNTAX},
+    {"[fe80::1%no-such-if]:80", BIDE_ENODEV},
+    {"127.0.0.1:65536", BIDE_EPORTRANGE},
+    {"127.0.0.1:100000", BIDE_EPORTRANGE},
+    {"127.0.0.1:99999999999999999999999999", BIDE_EPORTRANGE},
+    {"127.0.0.1:4294967376", BIDE_EPORTRANGE},
+    {"127.0.0.1:18446744073709551696", BIDE_EPORTRANGE},
+    {"[::1]:65536", BIDE_EPORTRANGE},
+    {"127.0.0.256:65536", BIDE_EADDRSYNTAX},
+    {"[g::]:65536", BIDE_EADDRSYNTAX},
+    {"127.0.0.1:65536x", BIDE_EADDRSYNTAX},
+};
+
+Test(address, malformed_text_is_refused_by_name_and_changes_nothing)
+{
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        bide_address address = bide_address_loopback(7);
+        expect_error(bide_address_parse(&address, bad[i].text), bad[i].error, bad[i].text);
+        expect_text(&address, "127.0.0.1:7");
+    }
+}
+
+Test(address, parsing_nothing_is_an_invalid_argument)
+{
+    bide_address address;
+    expect_error(bide_address_parse(&address, NULL), BIDE_EINVAL, "no text");
+    expect_error(bide_address_parse(NULL, "127.0.0.1:80"), BIDE_EINVAL, "no room");
+    expect_error(bide_address_parse(NULL, NULL), BIDE_EINVAL, "neither");
+}
+
+Test(address, a_scope_is_an_interface_by_name_or_index)
+{
+    char name[IF_NAMESIZE], text[64], by_name[64];
+    struct if_nameindex *all = if_nameindex();
+    if (!all || all->if_index == 0) {
+        if (all) if_freenameindex(all);
+        BIDE_SKIP("this machine has no network interface");
+    }
+    unsigned index = all->if_index;
+    (void)snprintf(name, sizeof name, "%s", all->if_name);
+    if_freenameindex(all);
+
+    (void)snprintf(by_name, sizeof by_name, "[fe80::1%%%s]:80", name);
+    (void)snprintf(text, sizeof text, "[fe80::1%%%u]:80", index);
+    bide_address named = parsed(by_name), indexed = parsed(text), none = parsed("[fe80::1]:80");
+    cr_assert(bide_address_equal(&named, &indexed), "%s does not equal %s", by_name, text);
+    cr_assert_not(bide_address_equal(&named, &none), "the scope %s makes no difference", name);
+    expect_text(&indexed, by_name);
+    struct sockaddr_in6 in;
+    memcpy(&in, bide_address_sockaddr(&named, NULL), sizeof in);
+    cr_assert_eq(in.sin6_scope_id, index, "scope %u, not %u", (unsigned)in.sin6_scope_id, index);
+}
+
+static uint64_t random_state;
+
+static uint32_t random_below(uint32_t limit)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)(random_state >> 33) % limit;
+}
+
+/* In memory of its exact size, so that the address sanitizer sees a byte read too many. */
+static int parse_exactly(bide_address *out, const char *text, size_t length)
+{
+    char *copy = malloc(length + 1);
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    int error = bide_address_parse(out, copy);
+    free(copy);
+    return error;
+}
+
+Test(address, any_text_is_parsed_or_refused)
+{
+    static const char alphabet[] = "0123456789abcdef:.[]%]: lo\xff\x01";
+    const char *seed = getenv("BIDE_TEST_SEED");
+    random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)bide_now().ns | 1;
+    cr_log_info("seed %llu", (unsigned long long)random_state);
+    int accepted = 0;
+    for (int i = 0; i < 100000; i++) {
+        char text[96];
+        const char *model = good[random_below(sizeof good / sizeof *good)].text;
+        size_t length = strlen(model);
+        memcpy(text, model, length);
+        for (uint32_t changes = random_below(4); changes > 0 && length > 0; changes--) {
+            size_t place = random_below((uint32_t)length);
+            switch (random_below(3)) {
+            case 0: text[place] = alphabet[random_below(sizeof alphabet - 1)]; break;
+            case 1: memmove(text + place, text + place + 1, --length - place); break;
+            default:
+                memmove(text + place + 1, text + place, length++ - place);
+                text[place] = alphabet[random_below(sizeof alphabet - 1)];
+            }
+        }
+        bide_address address, again;
+        int error = parse_exactly(&address, text, length);
+        cr_assert(error == 0 || error == BIDE_EADDRSYNTAX || error == BIDE_EPORTRANGE || error == BIDE_ENODEV,
+                  "\"%.*s\" gave %s", (int)length, text, bide_error_name(error));
+        if (error) continue;
+        accepted++;
+        char printed[BIDE_ADDRESS_TEXT_MAX];
+        cr_assert_gt(bide_address_format(&address, printed, sizeof printed), 0, "\"%.*s\" does not print",
+                     (int)length, text);
+        expect_error(bide_address_parse(&again, printed), 0, printed);
+        cr_assert(bide_address_equal(&address, &again), "\"%.*s\" became \"%s\"", (int)length, text, printed);
+    }
+    cr_assert_gt(accepted, 10000, "only %d were well-formed", accepted);
+}
+
+/* --- made from parts -------------------------------------------------------------------------------------- */
+
+Test(address, an_address_made_from_bytes_is_that_address)
+{
+    static const uint8_t four[4] = {192, 0, 2, 1};
+    static const uint8_t sixteen[16] = {0x20, 0x01, 0x0d, 0xb8, [15] = 0x42};
+    bide_address ipv4 = bide_address_ipv4(four, 443), ipv6 = bide_address_ipv6(sixteen, 8080, 0);
+    expect_text(&ipv4, "192.0.2.1:443");
+    expect_text(&ipv6, "[2001:db8::42]:8080");
+    bide_address scoped = bide_address_ipv6(sixteen, 1, 4000000000u);
+    expect_text(&scoped, "[2001:db8::42%4000000000]:1");
+    bide_address loopback = bide_address_loopback(0), any = bide_address_any(65535);
+    expect_text(&loopback, "127.0.0.1:0");
+    expect_text(&any, "0.0.0.0:65535");
+}
+
+Test(address, the_port_can_be_changed_where_there_is_one)
+{
+    bide_address ipv4 = parsed("192.0.2.1:1"), ipv6 = parsed("[2001:db8::1%7]:1"), none = {0};
+    expect_error(bide_address_set_port(&ipv4, 65535), 0, "IPv4");
+    expect_error(bide_address_set_port(&ipv6, 256), 0, "IPv6");
+    cr_assert_eq(bide_address_port(&ipv4), 65535, "port %u", (unsigned)bide_address_port(&ipv4));
+    expect_text(&ipv4, "192.0.2.1:65535");
+    bide_address expected = parsed("[2001:db8::1%7]:256");
+    cr_assert(bide_address_equal(&ipv6, &expected), "changing the port changed something else");
+    expect_error(bide_address_set_port(&none, 1), BIDE_EINVAL, "none");
+    expect_error(bide_address_set_port(NULL, 1), BIDE_EINVAL, "NULL");
+}
+
+Test(address, zeroed_storage_is_none)
+{
+    bide_address none = {0}, other = {0};
+    size_t length = 7;
+    cr_assert_eq(bide_address_family(&none), BIDE_FAMILY_NONE, "family %d", bide_address_family(&none));
+    cr_assert_eq(bide_address_family(NULL), BIDE_FAMILY_NONE, "family %d", bide_address_family(NULL));
+    cr_assert_eq(bide_address_port(&none), 0, "port %u", (unsigned)bide_address_port(&none));
+    cr_assert_eq(bide_address_port(NULL), 0, "port %u", (unsigned)bide_address_port(NULL));
+    cr_assert_null(bide_address_sockaddr(&none, &length), "none has a sockaddr");
+    cr_assert_eq(length, 0, "none has %zu bytes", length);
+    cr_assert_null(bide_address_sockaddr(NULL, NULL), "NULL has a sockaddr");
+    cr_assert(bide_address_equal(&none, &other), "none does not equal none");
+    cr_assert(bide_address_equal(&none, NULL), "none does not equal NULL");
+    expect_text(&none, "(none)");
+}
+
+Test(address, equal_means_the_same_place)
+{
+    static const char *const texts[] = {"127.0.0.1:80", "127.0.0.1:81",
+                                        "127.0.0.2:80", "[::1]:80",
+                                        "[::1]:81",     "[::2]:80",
+                                        "[::1%1]:80",   "[::ffff:127.0.0.1]:80"};
+    size_t count = sizeof texts / sizeof *texts;
+    bide_address none = {0};
+    for (size_t i = 0; i < count; i++) {
+        bide_address left = parsed(texts[i]);
+        cr_assert_not(bide_address_equal(&left, &none), "%s equals none", texts[i]);
+        for (size_t j = 0; j < count; j++) {
+            bide_address right = parsed(texts[j]);
+            cr_assert_eq(bide_address_equal(&left, &right), i == j, "%s and %s", texts[i], texts[j]);
+        }
+    }
+}
+
+/* --- from and to the system ------------------------------------------------------------------------------- */
+
+Test(address, the_systems_form_comes_back_as_it_was)
+{
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(80)};
+    in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(in.sin_zero, 0x55, sizeof in.sin_zero); /* padding, which the system may leave as it was */
+    bide_address address, loopback = bide_address_loopback(80);
+    expect_error(bide_address_from_system(&address, &in, sizeof in), 0, "IPv4");
+    cr_assert(bide_address_equal(&address, &loopback), "padding makes a difference");
+    size_t length = 0;
+    const struct sockaddr *back = bide_address_sockaddr(&address, &length);
+    cr_assert_eq(length, sizeof in, "%zu bytes", length);
+    cr_assert_eq((uintptr_t)back % 8, 0, "%p is not aligned", (const void *)back);
+    struct sockaddr_in same;
+    memcpy(&same, back, sizeof same);
+    cr_assert_eq(same.sin_family, AF_INET, "family %d", same.sin_family);
+    cr_assert_eq(same.sin_port, in.sin_port, "port %u", (unsigned)ntohs(same.sin_port));
+    cr_assert_eq(same.sin_addr.s_addr, in.sin_addr.s_addr, "address %x", (unsigned)same.sin_addr.s_addr);
+
+    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(443), .sin6_scope_id = 3};
+    in6.sin6_addr = in6addr_loopback;
+    in6.sin6_flowinfo = htonl(5);
+    bide_address scoped = parsed("[::1%3]:443");
+    expect_error(bide_address_from_system(&address, &in6, sizeof in6), 0, "IPv6");
+    cr_assert(bide_address_equal(&address, &scoped), "the flow label makes a difference");
+    cr_assert_eq(memcmp(bide_address_sockaddr(&address, &length), &in6, sizeof in6), 0, "IPv6 changed");
+    cr_assert_eq(length, sizeof in6, "%zu bytes", length);
+}
+
+Test(address, the_systems_form_may_lie_in_the_address_itself_and_unaligned)
+{
+    bide_address address = bide_address_loopback(9);
+    size_t length;
+    const void *bytes = bide_address_sockaddr(&address, &length);
+    expect_error(bide_address_from_system(&address, bytes, length), 0, "itself");
+    expect_text(&address, "127.0.0.1:9");
+    unsigned char odd[BIDE_ADDRESS_SIZE + 1];
+    memcpy(odd + 1, bytes, length);
+    expect_error(bide_address_from_system(&address, odd + 1, length), 0, "unaligned");
+    expect_text(&address, "127.0.0.1:9");
+}
+
+Test(address, the_systems_form_of_a_wrong_length_or_family_is_refused)
+{
+    struct sockaddr_storage storage = {.ss_family = AF_INET};
+    bide_address address = bide_address_loopback(7);
+    expect_error(bide_address_from_system(NULL, &storage, sizeof(struct sockaddr_in)), BIDE_EINVAL,
+                 "no room");
+    expect_error(bide_address_from_system(&address, NULL, 16), BIDE_EINVAL, "no address");
+    for (size_t length = 0; length < sizeof storage; length++)
+        if (length != sizeof(struct sockaddr_in))
+            expect_error(bide_address_from_system(&address, &storage, length), BIDE_EINVAL, "IPv4");
+    storage.ss_family = AF_INET6;
+    for (size_t length = 0; length < sizeof storage; length++)
+        if (length != sizeof(struct sockaddr_in6))
+            expect_error(bide_address_from_system(&address, &storage, length), BIDE_EINVAL, "IPv6");
+    storage.ss_family = AF_UNIX;
+    for (size_t length = sizeof(struct sockaddr_un) + 1; length <= sizeof storage; length++)
+        expect_error(bide_address_from_system(&address, &storage, length), BIDE_EINVAL, "Unix");
+    expect_error(bide_address_from_system(&address, &storage, sizeof storage + 1), BIDE_EINVAL, "too long");
+    storage.ss_family = AF_UNSPEC;
+    expect_error(bide_address_from_system(&address, &storage, 16), BIDE_EAFNOSUPPORT, "none");
+    storage.ss_family = AF_MAX;
+    expect_error(bide_address_from_system(&address, &storage, 16), BIDE_EAFNOSUPPORT, "unknown");
+    expect_text(&address, "127.0.0.1:7");
+}
+
+static bide_address unix_address(const char *path, size_t length)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, length);
+    bide_address address;
+    expect_error(bide_address_from_system(&address, &un, offsetof(struct sockaddr_un, sun_path) + length), 0,
+                 path);
+    cr_assert_eq(bide_address_family(&address), BIDE_FAMILY_UNIX, "family %d", bide_address_family(&address));
+    cr_assert_eq(bide_address_port(&address), 0, "port %u", (unsigned)bide_address_port(&address));
+    expect_error(bide_address_set_port(&address, 1), BIDE_EINVAL, path);
+    return address;
+}
+
+Test(address, unix_paths_and_names_are_kept_and_printed)
+{
+    bide_address path = unix_address("/run/bide.sock", sizeof "/run/bide.sock");
+    expect_text(&path, "/run/bide.sock");
+    bide_address name = unix_address("\0bide", 5), odd_name = unix_address("\0a\0b\n", 5);
+    expect_text(&name, "@bide");
+    expect_text(&odd_name, "@a?b?");
+    bide_address unnamed = unix_address("", 0);
+    expect_text(&unnamed, "(unnamed)");
+    cr_assert_not(bide_address_equal(&path, &name), "a path equals a name");
+    cr_assert_not(bide_address_equal(&name, &odd_name), "two names are equal");
+    cr_assert_not(bide_address_equal(&name, &unnamed), "a name equals none");
+    bide_address longer = unix_address("\0bide", 6);
+    cr_assert_not(bide_address_equal(&name, &longer), "a zero byte in an abstract name makes no difference");
+}
+
+Test(address, a_unix_path_ends_at_its_zero_byte)
+{
+    static const char long_path[] = "/path\0and what was there before";
+    bide_address with = unix_address("/path", 6), without = unix_address("/path", 5);
+    bide_address rubbish = unix_address(long_path, sizeof long_path);
+    expect_text(&rubbish, "/path");
+    cr_assert(bide_address_equal(&with, &without), "the zero byte makes a difference");
+    cr_assert(bide_address_equal(&with, &rubbish), "what follows the zero byte makes a difference");
+    size_t length = 0;
+    const struct sockaddr_un *un = bide_address_sockaddr(&rubbish, &length);
+    cr_assert_eq(length, offsetof(struct sockaddr_un, sun_path) + 6, "%zu bytes", length);
+    cr_assert_str_eq(un->sun_path, "/path", "\"%s\"", un->sun_path);
+}
+
+Test(address, the_longest_unix_path_has_no_zero_byte)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+    memset(path, 'x', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    bide_address longest = unix_address(path, sizeof path - 1), shorter = unix_address(path, sizeof path - 2);
+    expect_text(&longest, path);
+    size_t length = 0;
+    (void)bide_address_sockaddr(&longest, &length);
+    cr_assert_eq(length, sizeof(struct sockaddr_un), "%zu bytes", length);
+    cr_assert_not(bide_address_equal(&longest, &shorter), "the last byte makes no difference");
+}
+
+Test(address, what_a_socket_says_equals_what_it_was_bound_to)
+{
+    bide_address wanted = bide_address_loopback(0), bound;
+    size_t length;
+    const void *bytes = bide_address_sockaddr(&wanted, &length);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_geq(fd, 0, "no socket");
+    cr_assert_eq(bind(fd, bytes, (socklen_t)length), 0, "bind failed");
+    struct sockaddr_storage storage;
+    socklen_t size = sizeof storage;
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&storage, &size), 0, "getsockname failed");
+    (void)close(fd);
+    expect_error(bide_address_from_system(&bound, &storage, size), 0, "getsockname");
+    cr_assert_neq(bide_address_port(&bound), 0, "no port");
+    cr_assert_eq(bide_address_set_port(&wanted, bide_address_port(&bound)), 0, "no port to set");
+    cr_assert(bide_address_equal(&wanted, &bound), "another address");
+}
+
+/* --- printing --------------------------------------------------------------------------------------------- */
+
+Test(address, a_buffer_too_small_holds_no_text_and_the_error_says_so)
+{
+    bide_address addresses[] = {parsed("127.0.0.1:65535"), parsed("[2001:db8::1]:80"),
+                                unix_address("/path", 6),  unix_address("\0name", 5),
+                                unix_address("", 0),       {{{0}}, 0}};
+    for (size_t i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        char whole[BIDE_ADDRESS_TEXT_MAX];
+        int length = bide_address_format(&addresses[i], whole, sizeof whole);
+        cr_assert_gt(length, 0, "number %zu gave %d", i, length);
+        for (size_t capacity = 0; capacity <= (size_t)length + 2; capacity++) {
+            char *text = malloc(capacity ? capacity : 1); /* of its exact size, for the address sanitizer */
+            *text = 'x';
+            int result = bide_address_format(&addresses[i], text, capacity);
+            int expected = capacity == 0 ? BIDE_EINVAL : capacity <= (size_t)length ? BIDE_ENOSPC : length;
+            cr_assert_eq(result, expected, "%s in %zu bytes: %d, not %d", whole, capacity, result, expected);
+            if (capacity == 0)
+                cr_assert_eq(*text, 'x', "%s was written into no room", whole);
+            else
+                cr_assert_str_eq(text, result < 0 ? "" : whole, "%s in %zu bytes: \"%s\"", whole, capacity,
+                                 text);
+            free(text);
+        }
+    }
+}
+
+Test(address, printing_nothing_is_an_invalid_argument)
+{
+    char text[BIDE_ADDRESS_TEXT_MAX];
+    bide_address address = bide_address_loopback(1);
+    expect_error(bide_address_format(NULL, text, sizeof text), BIDE_EINVAL, "no address");
+    expect_error(bide_address_format(&address, NULL, sizeof text), BIDE_EINVAL, "no buffer");
+    expect_error(bide_address_format(&address, text, 0), BIDE_EINVAL, "no capacity");
+}
