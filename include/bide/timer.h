@@ -54,7 +54,7 @@ BIDE_API void bide_timer_at(bide_timer *timer, bide_instant instant);
 /** @brief Fires each `period` (a positive duration; others never fire), for the first time after one period.
  * */
 BIDE_API void bide_timer_interval(bide_timer *timer, bide_duration period);
-/** @brief Fires at `start`, then each `period` after it. */
+/** @brief Fires at `start` (BIDE_NOW: at once), then each `period` after it. */
 BIDE_API void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide_duration period);
 /**@}*/
 

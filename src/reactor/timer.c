@@ -255,10 +255,12 @@ static void init(bide_timer *timer, bide_instant deadline, bide_duration period)
     timer->result = BIDE_NOW;
 }
 
-/* A period that is no duration never ticks. */
+/* A period that is no duration never ticks. A schedule that began at BIDE_NOW, before all time, would have
+ * missed ticks without end. */
 static bide_instant first_tick(bide_instant start, bide_duration period)
 {
-    return period > 0 ? start : BIDE_NEVER;
+    if (period <= 0) return BIDE_NEVER;
+    return start.ns == BIDE_NOW.ns ? bide_now() : start;
 }
 
 void bide_timer_never(bide_timer *timer)
