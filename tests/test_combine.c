@@ -4,9 +4,9 @@
 #define _GNU_SOURCE
 #include "test_future.h"
 
-TestSuite(race, .timeout = 60);
-TestSuite(join, .timeout = 60);
-TestSuite(timeout, .timeout = 60);
+TestSuite(race, .fini = shut_down, .timeout = 60);
+TestSuite(join, .fini = shut_down, .timeout = 60);
+TestSuite(timeout, .fini = shut_down, .timeout = 60);
 
 enum { P = BIDE_PENDING, R = BIDE_READY };
 
@@ -477,7 +477,6 @@ Test(timeout, lets_the_inner_future_finish_in_time)
     cr_assert_gives(timeout.result, 0);
     cr_assert_gives(waiting.result, 0);
     cr_assert_eq(stats_now().timers_pending, 0, "its timer is still armed");
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timeout, cancels_the_inner_future_at_the_deadline)
@@ -545,7 +544,6 @@ Test(timeout, that_is_cancelled_cancels_both)
         cr_assert_eq(inner.cancels, 1, "cancelled %d times", inner.cancels);
         cr_assert_eq(stats_now().timers_pending, 0, "its timer is still armed");
     }
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timeout, around_nothing_is_refused)

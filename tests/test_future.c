@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "test_future.h"
 
-TestSuite(future, .timeout = 30);
+TestSuite(future, .fini = shut_down, .timeout = 30);
 
 /* --- polling and cancelling ----------------------------------------------------------------------------- */
 

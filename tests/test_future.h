@@ -99,6 +99,12 @@ static inline bide_context context_with(bide_waker waker)
     return cx;
 }
 
+/* The end of a test: the helper thread does not outlive it. */
+static inline void shut_down(void)
+{
+    (void)bide_shutdown();
+}
+
 /* --- threads -------------------------------------------------------------------------------------------- */
 
 /* A thread that runs one function. */

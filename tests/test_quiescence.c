@@ -9,7 +9,7 @@
 
 #include "os/futex.h"
 
-TestSuite(quiescence, .timeout = 60);
+TestSuite(quiescence, .fini = shut_down, .timeout = 60);
 
 /* The scenes: a waker of the future is stopped in the middle, and another thread does one of these meanwhile,
  * noting whether the waker had returned by then. */
@@ -98,7 +98,6 @@ static void wait_for_timer_with_gate(void (*call)(struct worker *worker), bool l
     expect_to_wait(&timer.future, &gate, call, expected);
     cr_assert_gives(bide_cancel(&timer.future), BIDE_READY);
     cr_assert(!gate.left, "the waker ran again");
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(quiescence, a_poll_is_not_ready_before_the_waker_returned_for_a_timer)
@@ -137,7 +136,6 @@ static void wait_for_bytes_with_gate(void (*call)(struct worker *worker), bool d
     cr_assert(!gate.left, "the waker ran again");
     cr_assert_ok(bide_async_free(async));
     (void)close(ends[1]);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(quiescence, a_poll_is_not_ready_before_the_waker_returned_for_a_descriptor)
@@ -173,7 +171,6 @@ static void wait_for_set_with_gate(void (*call)(struct worker *worker), int expe
     expect_to_wait(&set.future, &gate, call, expected);
     (void)worker_join(&setter);
     (void)bide_set_remove(&set, &member);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(quiescence, a_poll_is_not_ready_before_the_waker_returned_for_a_set)
@@ -219,7 +216,6 @@ Test(quiescence, a_replaced_waker_is_not_called)
     }
     cr_assert_ok(bide_async_free(async));
     (void)close(ends[1]);
-    cr_assert_ok(bide_shutdown());
 }
 
 /* Three waiters are woken as one batch; the first one's waker stops. The second is cancelled meanwhile: it
@@ -278,7 +274,6 @@ Test(quiescence, one_that_is_cancelled_inside_a_batch_does_not_fire_for_a_descri
     cancel_inside_batch(futures, write_byte, &ends[1], BIDE_READY);
     cr_assert_ok(bide_async_free(async));
     (void)close(ends[1]);
-    cr_assert_ok(bide_shutdown());
 }
 
 /* All three become due within one turn of the reactor, for nobody drives it before. */
@@ -401,7 +396,6 @@ Test(quiescence, after_a_cancel_there_is_no_wake_whenever_bytes_arrive)
     cr_assert_eq(worker_join(&worker), ROUNDS, "not all bytes were written");
     cr_assert_ok(bide_async_free(async));
     (void)close(round.ends[1]);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(quiescence, after_a_cancel_there_is_no_wake_whenever_the_timer_fires)
@@ -422,5 +416,4 @@ Test(quiescence, after_a_cancel_there_is_no_wake_whenever_the_timer_fires)
     }
     cr_assert_eq(stats_now().timers_pending, 0, "%zu timers are armed", stats_now().timers_pending);
     cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
-    cr_assert_ok(bide_shutdown());
 }

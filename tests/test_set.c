@@ -6,7 +6,7 @@
 
 #include "support/syscalls.h"
 
-TestSuite(set, .timeout = 60);
+TestSuite(set, .fini = shut_down, .timeout = 60);
 
 static bide_set set;
 
@@ -533,7 +533,6 @@ Test(set, wakes_who_polled_it_when_a_member_wakes_or_is_added)
     cr_assert_gives(bide_cancel(&set.future), BIDE_READY);
     remove_all(waits, 2);
     cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(set, with_a_waker_of_ones_own_is_served_by_the_helper_thread)
@@ -566,7 +565,6 @@ Test(set, with_a_waker_of_ones_own_is_served_by_the_helper_thread)
     cr_assert_ok(bide_async_free(async));
     (void)close(ends[1]);
     cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
-    cr_assert_ok(bide_shutdown());
 }
 
 /* First awaited on a thread, which serves its members itself; then polled with a waker of one's own. */
@@ -591,7 +589,6 @@ Test(set, whose_members_were_served_by_a_thread_is_taken_over_by_the_helper)
     cr_assert(set.result == &member, "another member");
     cr_assert_ok(bide_async_free(async));
     (void)close(ends[1]);
-    cr_assert_ok(bide_shutdown());
 }
 
 /* --- misuse --------------------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include "test_future.h"
 
-TestSuite(timer, .timeout = 60);
+TestSuite(timer, .fini = shut_down, .timeout = 60);
 
 static bide_timer timer;
 
@@ -107,7 +107,6 @@ Test(timer, saturates_to_never)
     bide_timer_interval_at(&timer, bide_now(), BIDE_DURATION_MAX);
     cr_assert_gives(poll_timer(&counter), BIDE_READY);
     cr_assert(!bide_timer_will_fire(&timer), "it will fire again");
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timer, never_fires_early_nor_twice_nor_never)
@@ -197,7 +196,6 @@ Test(timer, that_is_cancelled_may_be_awaited_again)
     cr_assert_ok(bide_timer_set_after(&timer, 0));
     cr_assert_ok(bide_timer_wait(&timer));
     cr_assert_eq(counter.wakes, 0, "%d wakes", counter.wakes);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timer, refuses_null)
@@ -282,7 +280,6 @@ Test(timer, takes_effect_when_it_is_set_while_a_state_machine_waits_for_it)
         cr_assert_gives(poll_timer(&counter), BIDE_READY);
         expect_passed(timer.result);
     }
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timer, set_to_later_while_it_is_awaited_does_not_fire_at_the_former_deadline)
@@ -398,7 +395,6 @@ Test(timer, that_is_polled_by_another_task_wakes_that_one)
     cr_assert_gives(poll_timer(&second), BIDE_READY);
     cr_assert_eq(first.wakes, 0, "the first task was woken %d times", first.wakes);
     cr_assert_eq(second.wakes, 1, "the second task was woken %d times", second.wakes);
-    cr_assert_ok(bide_shutdown());
 }
 
 Test(timer, that_one_thread_began_to_await_may_be_awaited_by_another)
@@ -416,7 +412,6 @@ Test(timer, that_one_thread_began_to_await_may_be_awaited_by_another)
     expect_same(timer.result, deadline);
     cr_assert_eq(counter.wakes, 0, "%d wakes", counter.wakes);
     cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
-    cr_assert_ok(bide_shutdown());
 }
 
 static void sleep_often(struct worker *worker)
