@@ -73,6 +73,7 @@ typedef struct bide_tcp_incoming {
     bide_timer pause_;
     bide_waiter closed_;
     bide_fd fd_;
+    uint32_t generation_;
     bool taking_;
     bide_address peer; /**< when ready with result 0: the other end's address */
     bide_async *conn;  /**< when ready with result 0: the connection, the caller's from then on */

@@ -134,13 +134,14 @@ static void pause_listener(bide_async *listener, uint32_t closings)
     bide_wait_unlock(lock);
 }
 
-/* Whether the listener pauses, until when, and since which closing. */
-static bool is_paused(bide_async *listener, bide_instant *until, uint32_t *closings)
+/* Whether the listener pauses, until when, and since which closing. One that was freed does not. */
+static bool is_paused(const bide_tcp_incoming *incoming, bide_instant *until, uint32_t *closings)
 {
+    bide_async *listener = incoming->listener_;
     bide_os_mutex *lock = bide_wait_lock(listener);
     *until = bide_instant_from_ns(listener->pause_until);
     *closings = listener->pause_closings;
-    bool paused = listener->pause_until != 0;
+    bool paused = listener->pause_until != 0 && bide_source_generation(listener) == incoming->generation_;
     if (paused && (*closings != bide_descriptors_closings() || !bide_before(bide_now(), *until))) {
         listener->pause_until = 0;
         paused = false;
@@ -164,7 +165,7 @@ static int sit_out_pause(bide_tcp_incoming *incoming, bide_context *cx)
 {
     bide_instant until;
     uint32_t closings;
-    while (is_paused(incoming->listener_, &until, &closings)) {
+    while (is_paused(incoming, &until, &closings)) {
         if (!bide_descriptors_wait(&incoming->closed_, cx, closings)) continue;
         (void)bide_timer_set_at(&incoming->pause_, until);
         if (bide_future_poll(&incoming->pause_.future, cx) == BIDE_PENDING) return BIDE_PENDING;
@@ -186,6 +187,8 @@ static int incoming_poll(bide_future *self, bide_context *cx)
     if (!incoming->taking_) {
         if (sit_out_pause(incoming, cx) == BIDE_PENDING) return BIDE_PENDING;
         bide_io_read_with(&incoming->io_, incoming->listener_, take_connection, incoming);
+        /* Not that of whoever has the slot now. */
+        incoming->io_.generation_ = incoming->generation_;
         incoming->taking_ = true;
     }
     int answer = bide_future_poll(&incoming->io_.future, cx);
@@ -222,8 +225,12 @@ void bide_tcp_incoming_init(bide_tcp_incoming *incoming, bide_async *listener)
 {
     bide_future_init(&incoming->future, &incoming_ops);
     bide_waiter_init(&incoming->closed_);
+    /* Its pause belongs where its operation does: who waits for the one drives the other. */
+    bide_reactor *previous = listener ? bide_reactor_enter(bide_source_reactor(listener)) : NULL;
     bide_timer_never(&incoming->pause_);
+    if (listener) bide_reactor_leave(previous);
     incoming->listener_ = listener;
+    incoming->generation_ = bide_source_generation(listener);
     incoming->taking_ = false;
     incoming->fd_ = BIDE_INVALID_FD;
     incoming->conn = NULL;
