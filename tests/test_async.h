@@ -11,6 +11,7 @@
 #include "reactor/source.h"
 
 #include <bide/event.h>
+#include <bide/net.h>
 #include <bide/reactor.h>
 #include <bide/set.h>
 #include <bide/timer.h>
@@ -229,12 +230,6 @@ static inline size_t fill(bide_async *async)
         sum += (size_t)count;
     cr_assert_gives(count, BIDE_EAGAIN);
     return sum;
-}
-
-/* What byte number `i` of a long transfer is. */
-static inline unsigned char pattern_at(size_t i)
-{
-    return (unsigned char)(i * 131 + (i >> 8) * 7 + (i >> 16));
 }
 
 /* --- who waits ------------------------------------------------------------------------------------------ */
