@@ -227,6 +227,12 @@ BIDE_API void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t 
 BIDE_API void bide_io_read_with(bide_io *io, bide_async *async, bide_operation operation, void *arg);
 /** @brief As bide_write_with(). */
 BIDE_API void bide_io_write_with(bide_io *io, bide_async *async, bide_operation operation, void *arg);
+/**
+ * @brief Awaits a prepared operation: bide_await() and the operation's result in one value.
+ *
+ * @return the count, or the operation's error, or that of the await (BIDE_EAGAIN, BIDE_ETIMEDOUT, BIDE_EDEADLK …).
+ */
+BIDE_API bide_ssize bide_io_await(bide_io *io, bide_instant deadline);
 /**@}*/
 
 #ifdef __cplusplus

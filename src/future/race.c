@@ -32,6 +32,8 @@ static void order_init(struct order *order, size_t count)
 {
     order->count = count;
     order->taken = 0;
+    order->start = 0;
+    order->step = 0;
     if (count > SHUFFLED) {
         order->start = random_below(count);
         order->step = random_below(2) ? 1 : count - 1;

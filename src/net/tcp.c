@@ -13,7 +13,6 @@
 #include "os/io.h"
 #include "os/socket.h"
 #include "reactor/await.h"
-#include "reactor/io.h"
 #include "reactor/source.h"
 
 /* How long a listener that ran out of descriptors waits if Bide closes none: others may have. */

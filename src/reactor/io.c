@@ -12,8 +12,6 @@
  * urgent mark.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "reactor/io.h"
-
 #include "os/io.h"
 #include "reactor/await.h"
 #include "reactor/source.h"
@@ -193,7 +191,7 @@ void bide_io_write_with(bide_io *io, bide_async *async, bide_operation operation
 
 bide_ssize bide_io_await(bide_io *io, bide_instant deadline)
 {
-    if (!io->async_) return BIDE_EINVAL;
+    if (!io || !io->async_) return BIDE_EINVAL;
     int error = bide_await_on(bide_source_reactor(io->async_), &io->future, deadline);
     return error ? error : io->result;
 }
