@@ -52,7 +52,7 @@ BIDE_API int bide_reactor_new(bide_reactor **out, const char *backend);
  * Async handles made on it stay valid for bide_async_free() and bide_async_into_fd(), nothing else.
  *
  * @return 0, BIDE_EINVAL for NULL or the global reactor, BIDE_EBUSY while a thread drives it or has entered
- *   it, BIDE_EDEADLK in a waker.
+ *   it, BIDE_EFREED if it was freed before, BIDE_EDEADLK in a waker.
  */
 BIDE_API int bide_reactor_free(bide_reactor *reactor);
 

@@ -86,6 +86,11 @@ int bide_reactor_new(bide_reactor **out, const char *backend)
         if (!reactor) return BIDE_ENOMEM;
         bide_ring_init(&reactor->parked);
     }
+    /* It counts from its making, whatever life it had before. */
+    _Atomic uint64_t *const counts[] = {&reactor->turns, &reactor->events_seen, &reactor->timers_fired,
+                                        &reactor->notifies, &reactor->hand_overs};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        atomic_store_explicit(counts[i], 0, memory_order_relaxed);
     int error = open_with(reactor, backend);
     if (error) {
         bide_os_mutex_lock(&pool_lock);
@@ -112,6 +117,7 @@ int bide_reactor_free(bide_reactor *reactor)
 {
     if (!reactor || reactor->global) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (!atomic_load(&reactor->notifier.poller)) return BIDE_EFREED;
     if (in_use(reactor)) return BIDE_EBUSY;
     close_reactor(reactor);
     bide_os_mutex_lock(&pool_lock);
