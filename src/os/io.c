@@ -24,12 +24,20 @@ _Static_assert(offsetof(bide_buffer, length) == offsetof(struct iovec, iov_len),
 #define RWF_NOSIGNAL 0x00000100
 #endif
 
+/* Raw sockets may have the protocol TCP too, and NETLINK_XFRM is the same number: both give packets. */
+static bool is_stream(bide_fd fd)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int bide_os_kind(bide_fd fd)
 {
     int protocol = 0;
     socklen_t size = sizeof protocol;
     if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0)
-        return protocol == IPPROTO_TCP ? BIDE_OS_SOCKET | BIDE_OS_TCP : BIDE_OS_SOCKET;
+        return protocol == IPPROTO_TCP && is_stream(fd) ? BIDE_OS_SOCKET | BIDE_OS_TCP : BIDE_OS_SOCKET;
     if (errno == EBADF) return BIDE_EBADF;
     if (errno != ENOTSOCK) return BIDE_OS_SOCKET;
     struct stat status;
