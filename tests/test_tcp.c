@@ -68,7 +68,7 @@ static bide_ssize call_accept(struct call *call)
     return bide_tcp_accept(call->async, call->buffer, NULL, call->deadline);
 }
 
-/* --- connecting and accepting ------------------------------------------------------------------------------ */
+/* --- connecting and accepting --------------------------------------------------------------------------- */
 
 Test(tcp, a_connection_is_made_and_carries_bytes_both_ways)
 {
@@ -522,7 +522,7 @@ Test(tcp, nodelay_is_set_and_taken_back)
     expect_nothing_left(before);
 }
 
-/* --- long transfers ---------------------------------------------------------------------------------------- */
+/* --- long transfers ------------------------------------------------------------------------------------- */
 
 #define TRANSFER ((size_t)16 << 20)
 #define CHUNK 65536
@@ -649,7 +649,7 @@ Test(tcp, sixteen_mebibytes_each_way_at_once_by_one_thread_with_a_set)
     expect_streams_done(ends);
 }
 
-/* --- out of descriptors ------------------------------------------------------------------------------------ */
+/* --- out of descriptors --------------------------------------------------------------------------------- */
 
 static struct rlimit old_limit;
 
