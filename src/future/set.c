@@ -33,23 +33,25 @@ static void disarm(const bide_set *set)
     if (set->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_service_disarm(set->service_);
 }
 
+/* Puts a member on the ready list. Returns whether the set's waiter was taken out, to be woken. Lock held. */
+static bool enqueue(bide_set *set, bide_set_member *member, struct bide_wake *wake)
+{
+    member->state_ = QUEUED;
+    bide_ring_append(&set->ready_, &member->link_);
+    if (bide_ring_empty(&set->queue_)) return false;
+    disarm(set);
+    bide_waiter_take(&set->waiter_, wake);
+    return true;
+}
+
 /* The waker of a member's future. */
 static void member_wake(void *arg)
 {
     bide_set_member *member = arg;
     bide_set *set = member->set_;
     struct bide_wake wake;
-    bool fire = false;
     bide_os_mutex *lock = bide_wait_lock(set);
-    if (member->state_ == WAITING) {
-        member->state_ = QUEUED;
-        bide_ring_append(&set->ready_, &member->link_);
-        if (!bide_ring_empty(&set->queue_)) {
-            disarm(set);
-            bide_waiter_take(&set->waiter_, &wake);
-            fire = true;
-        }
-    }
+    bool fire = member->state_ == WAITING && enqueue(set, member, &wake);
     bide_wait_unlock(lock);
     /* The set may be gone unless the waiter is FIRING: only the copy is used. */
     if (fire) bide_wake_run(&wake);
@@ -173,16 +175,9 @@ int bide_set_add(bide_set *set, bide_set_member *member, bide_future *future, vo
     member->future = future;
     member->tag = tag;
     struct bide_wake wake;
-    bool fire = false;
     bide_os_mutex *lock = bide_wait_lock(set);
-    member->state_ = QUEUED;
-    bide_ring_append(&set->ready_, &member->link_);
+    bool fire = enqueue(set, member, &wake);
     set->count_++;
-    if (!bide_ring_empty(&set->queue_)) {
-        disarm(set);
-        bide_waiter_take(&set->waiter_, &wake);
-        fire = true;
-    }
     bide_wait_unlock(lock);
     if (fire) bide_wake_run(&wake);
     return 0;
@@ -192,7 +187,10 @@ int bide_set_remove(bide_set *set, bide_set_member *member)
 {
     if (!set || !member) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
-    if (member->set_ != set || member->state_ == IDLE) return BIDE_ENOENT;
+    bide_os_mutex *lock = bide_wait_lock(set);
+    bool belongs = member->set_ == set && member->state_ != IDLE;
+    bide_wait_unlock(lock);
+    if (!belongs) return BIDE_ENOENT;
     int answer = bide_cancel(member->future);
     if (answer == BIDE_READY || answer == BIDE_COMPLETED) withdraw(set, member);
     return answer;
