@@ -38,7 +38,7 @@ static bide_address parsed(const char *text)
     return address;
 }
 
-/* --- parsing --------------------------------------------------------------------------------------------- */
+/* --- parsing -------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *text;
@@ -240,7 +240,7 @@ Test(address, any_text_is_parsed_or_refused)
     cr_assert_gt(accepted, 10000, "only %d were well-formed", accepted);
 }
 
-/* --- made from parts -------------------------------------------------------------------------------------- */
+/* --- made from parts ------------------------------------------------------------------------------------ */
 
 Test(address, an_address_made_from_bytes_is_that_address)
 {
@@ -303,7 +303,7 @@ Test(address, equal_means_the_same_place)
     }
 }
 
-/* --- from and to the system ------------------------------------------------------------------------------- */
+/* --- from and to the system ----------------------------------------------------------------------------- */
 
 Test(address, the_systems_form_comes_back_as_it_was)
 {
@@ -445,7 +445,7 @@ Test(address, what_a_socket_says_equals_what_it_was_bound_to)
     cr_assert(bide_address_equal(&wanted, &bound), "another address");
 }
 
-/* --- printing --------------------------------------------------------------------------------------------- */
+/* --- printing ------------------------------------------------------------------------------------------- */
 
 Test(address, a_buffer_too_small_holds_no_text_and_the_error_says_so)
 {

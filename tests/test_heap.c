@@ -87,7 +87,7 @@ static void add_many(struct timer *timers, uint32_t count, int64_t first, int64_
         (void)add(&timers[i], first + i * INT64_C(7919) % count * step); /* a prime that divides no count */
 }
 
-/* --- the invariants --------------------------------------------------------------------------------------- */
+/* --- the invariants ------------------------------------------------------------------------------------- */
 
 static bool in_order(const struct bide_heap_entry *a, const struct bide_heap_entry *b)
 {
@@ -135,7 +135,7 @@ static void check_invariants(void)
     cr_assert_eq(live + freed, heap.ids, "%u with entry and %u free ids of %u", live, freed, heap.ids);
 }
 
-/* --- order ------------------------------------------------------------------------------------------------ */
+/* --- order ---------------------------------------------------------------------------------------------- */
 
 Test(heap, an_empty_one_has_no_first_and_gives_nothing, .fini = clear)
 {
@@ -243,7 +243,7 @@ Test(heap, unequal_deadlines_keep_their_order_whatever_the_sequences, .fini = cl
     expect_count(0);
 }
 
-/* --- moves and removals ----------------------------------------------------------------------------------- */
+/* --- moves and removals --------------------------------------------------------------------------------- */
 
 Test(heap, a_move_to_a_later_deadline_counts_at_once, .fini = clear)
 {
@@ -403,7 +403,7 @@ Test(heap, earliest_tells_that_a_deadline_lies_before_all_others, .fini = clear)
     cr_assert(move(&b, 97), "moved before all others, and not the first");
 }
 
-/* --- the bulk --------------------------------------------------------------------------------------------- */
+/* --- the bulk ------------------------------------------------------------------------------------------- */
 
 enum { MANY = 4000 };
 static struct timer many[MANY];
@@ -595,7 +595,7 @@ Test(heap, many_due_come_out_in_order_however_they_are_spread, .fini = clear)
     }
 }
 
-/* --- memory ------------------------------------------------------------------------------------------------ */
+/* --- memory --------------------------------------------------------------------------------------------- */
 
 Test(heap, a_timer_costs_at_most_48_bytes, .fini = clear)
 {
@@ -693,7 +693,7 @@ Test(heap, moving_removing_and_taking_out_ask_for_no_memory, .fini = clear)
     expect_count(0);
 }
 
-/* --- against the model ------------------------------------------------------------------------------------- */
+/* --- against the model ---------------------------------------------------------------------------------- */
 
 /* A sorted array of what must come out. */
 struct key {
@@ -758,7 +758,7 @@ static int64_t model_first(void)
     return model.count ? model.keys[0].deadline : INT64_MAX;
 }
 
-/* After a timer of the model has changed: who sleeps until the first is told whenever he must be, and only then. */
+/* After a timer of the model has changed: who sleeps until the first is told when it must be, and only then. */
 static void check_earliest(bool earliest, int64_t deadline)
 {
     bool before_others =

@@ -20,7 +20,7 @@ static long long ns(int64_t value)
     return (long long)value;
 }
 
-/* --- durations -------------------------------------------------------------------------------------------- */
+/* --- durations ------------------------------------------------------------------------------------------ */
 
 /* The units are constants, fit for static storage and for case labels. */
 static const bide_duration at_start = BIDE_SECONDS(2.5);
@@ -68,7 +68,7 @@ Test(time, units_multiply_in_64_bits)
     cr_assert_eq(BIDE_MINUTES(minutes), 12000000000000, "%lld", ns(BIDE_MINUTES(minutes)));
 }
 
-/* --- the clock -------------------------------------------------------------------------------------------- */
+/* --- the clock ------------------------------------------------------------------------------------------ */
 
 static int64_t monotonic(void)
 {
@@ -102,7 +102,7 @@ Test(time, after_counts_from_now_and_saturates)
     cr_assert(bide_before(bide_after(MIN), bide_now()), "the most negative duration has not passed");
 }
 
-/* --- arithmetic ------------------------------------------------------------------------------------------- */
+/* --- arithmetic ----------------------------------------------------------------------------------------- */
 
 Test(time, adding_saturates_and_the_ends_of_time_stay)
 {
@@ -171,7 +171,7 @@ Test(time, order_is_that_of_the_clock_between_now_and_never)
     cr_assert_eq(bide_earlier(present, present).ns, present.ns, "neither of two equal instants");
 }
 
-/* --- as the kernel takes it --------------------------------------------------------------------------------- */
+/* --- as the kernel takes it ----------------------------------------------------------------------------- */
 
 Test(time, a_duration_for_the_kernel_is_whole_and_never_negative)
 {

@@ -95,8 +95,8 @@ BIDE_API bide_address bide_address_any(uint16_t port);
  *
  * @param[out] out the address; unchanged after an error.
  * @param sockaddr its bytes, aligned or not; the family must be AF_INET, AF_INET6 or AF_UNIX.
- * @param length its length, as the system gave it. A Unix path ends at its first zero byte or here; an abstract
- *   name has all bytes up to here.
+ * @param length its length, as the system gave it. A Unix path ends at its first zero byte or here; an
+ *   abstract name has all bytes up to here.
  * @return 0, or
  *   - BIDE_EINVAL: a pointer is NULL, or the length is not one that the family allows;
  *   - BIDE_EAFNOSUPPORT: any other family.

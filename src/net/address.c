@@ -90,8 +90,8 @@ bide_address bide_address_any(uint16_t port)
     return bide_address_ipv4(bytes, port);
 }
 
-/* Paths get one zero byte behind them, if there is room, so that equal paths are equal bytes: getsockname(2) counts
- * it, and callers of bind(2) leave it away or give the whole structure. */
+/* Paths get one zero byte behind them, if there is room, so that equal paths are equal bytes: getsockname(2)
+ * counts it, and callers of bind(2) leave it away or give the whole structure. */
 static bide_address from_unix(const void *bytes, size_t length)
 {
     bide_address address = from_bytes(bytes, length);

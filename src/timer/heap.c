@@ -18,8 +18,8 @@
  *     deadlines, an earlier deadline: it is stale then.
  *  4. No entry of the tree is before its parent, none of the bulk before the one that precedes it (order.h).
  *     Equal deadlines 2^31 arms apart or more may come in either order; nothing else hangs on sequences.
- *  5. There are half as many entries again as ids. So with no room left for an entry, at least a third
- *     are dead, and throwing them out costs a constant time for each.
+ *  5. There are half as many entries again as ids. So with no room left for an entry, at least a third are
+ *     dead or lie above the bulk, and putting that right costs a constant time for each.
  *  6. The pending operations happened in their order after everything in the tree and the bulk. None of
  *     them lies before the root: those that do are carried out at once, so the root bounds all deadlines.
  *
@@ -43,8 +43,8 @@
 /* 16 times the highest index fits in 32 bits, and all arrays in half the address space. */
 #define MOST_CAPACITY (SIZE_MAX / 96 < (1u << 27) ? (uint32_t)(SIZE_MAX / 96) : 1u << 27)
 
-/* The bulk pays from an eighth due on: for a million, building the tree anew costs some 15 ns an entry, taking
- * one out of it over 100. */
+/* The bulk pays from an eighth due on: with a million, building the tree anew costs some 15 ns an entry, and
+ * taking one out of it over 100. */
 #define BULK_SIZE 64u
 #define SAMPLES 32u
 #define SAMPLES_DUE 4u
@@ -145,7 +145,7 @@ static inline struct bide_heap_entry renewed(const struct bide_heap *heap, bide_
     return (struct bide_heap_entry){heap->slots[id].deadline, id, heap->slots[id].sequence};
 }
 
-/* Throws the dead out of the tree and, if asked, gives the stale their true keys. The order of a heap is lost. */
+/* Throws the dead out of the tree and, if asked, gives the stale their true keys. The order is lost. */
 static inline void compact(struct bide_heap *heap, bool renew)
 {
     struct bide_heap_entry *entries = heap->entries;
@@ -191,8 +191,8 @@ static struct bide_heap_entry *aligned(void *block)
     return (struct bide_heap_entry *)(((uintptr_t)block + LINE - 1) & ~(uintptr_t)(LINE - 1));
 }
 
-/* realloc rather than new memory: for large arrays it moves pages, not bytes. An array that became larger before
- * another one could not simply is larger than it need be. */
+/* realloc rather than new memory: for large arrays it moves pages, not bytes. An array that became larger
+ * before another one could not is larger than it need be, and no harm done. */
 static int grow(struct bide_heap *heap)
 {
     uint32_t capacity = heap->capacity ? heap->capacity * 2 : FIRST_CAPACITY;
@@ -217,6 +217,7 @@ static int grow(struct bide_heap *heap)
 
     if (heap->capacity == 0) {
         slots[0] = (struct bide_heap_slot){0};
+        owners[0] = NULL;
         memset(heap->entries, 0, ROOT * sizeof *heap->entries);
     }
     if (heap->bulk == heap->limit) heap->bulk = heap->limit = top;
@@ -279,8 +280,8 @@ static inline void release(struct bide_heap *heap, bide_heap_id id)
     heap->free = id;
 }
 
-/* Carries out what is pending. First what is one store, without a branch on whether that is all, which could not
- * be predicted; then the rest. */
+/* Carries out what is pending: first the stores, without a branch on whether they are all there is to do,
+ * which could not be predicted; then the rest. */
 static BIDE_OS_NOINLINE void flush(struct bide_heap *heap)
 {
     struct bide_heap_slot *slots = heap->slots;
@@ -398,14 +399,14 @@ static inline const struct bide_heap_entry *bulk_first(struct bide_heap *heap)
     return NULL;
 }
 
-/* The tree's first entry, neither dead nor stale, or NULL if there is none up to the limit. */
-static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t limit)
+/* The tree's first entry, neither dead nor stale, or NULL if there is none until then. */
+static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t until)
 {
     /* with very many to put right, doing so one by one costs more than building anew */
     uint32_t patience = heap->size / 8;
     while (heap->size > 0) {
         const struct bide_heap_entry *root = &heap->entries[ROOT];
-        if (root->deadline > limit) return NULL;
+        if (root->deadline > until) return NULL;
         if (root->id != 0 && !stale(heap, root)) return root;
         if (patience-- == 0) {
             rebuild(heap, true);

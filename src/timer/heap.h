@@ -53,13 +53,14 @@ struct bide_heap {
  * bide_heap_pop() gives back.
  *
  * *earliest tells that the deadline lies before those of all other timers: who sleeps until what
- * bide_heap_first() said must be woken. When a timer that was the first has been moved to a later deadline or
- * removed since, the sleeper wakes for it all the same, and *earliest may be false for a deadline after that. */
+ * bide_heap_first() said must be woken. When a timer that was the first has been moved to a later deadline
+ * or removed since, the sleeper wakes for it all the same, and *earliest may be false for deadlines after
+ * that one. */
 int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bide_heap_id *id,
                   bool *earliest);
 
-/* Moves it. To a later deadline: one store; the heap entry is re-sifted when it reaches the root. Cannot fail.
- * A move, also to the same deadline, takes a new place in the first-in first-out order among equals.
+/* Moves it. To a later deadline that is one store: the entry is re-sifted when it reaches the root. Cannot
+ * fail. A move, also to the same deadline, takes a new place in the first-in first-out order among equals.
  * *earliest as for bide_heap_add(). */
 void bide_heap_move(struct bide_heap *heap, bide_heap_id id, bide_instant deadline, bool *earliest);
 

@@ -1,7 +1,7 @@
-/* Sorting timers: radix sort by the highest bits in which keys differ, in place, then the same for each bucket
- * (American flag sort: P. McIlroy, K. Bostic, D. McIlroy, "Engineering Radix Sort", 1993), and insertion
- * sort for small ones. Each level takes eight bits off: no more than eight levels for the deadlines and four
- * for the sequences of equal ones.
+/* Sorting timers: radix sort by the highest bits in which keys differ, in place, then the same for each
+ * bucket (American flag sort: P. McIlroy, K. Bostic, D. McIlroy, "Engineering Radix Sort", 1993), and
+ * insertion sort for small ones. Each level takes eight bits off: no more than eight levels for the deadlines
+ * and four for the sequences of equal ones.
  *
  * Measured on a million random deadlines: 24 ns an entry, with qsort of the C library 150.
  *

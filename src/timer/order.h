@@ -6,8 +6,8 @@
 
 #include "timer/heap.h"
 
-/* Whether a comes before b. Among equal deadlines the sign of the difference of sequences decides, so that they may
- * wrap around; it is right for fewer than 2^31 arms between the two.
+/* Whether a comes before b. Among equal deadlines the sign of the difference of sequences decides, so that
+ * they may wrap around; it is right for fewer than 2^31 arms between the two.
  *
  * Without a branch: which of two children in a heap is before the other cannot be predicted. */
 static inline bool bide_heap_before(const struct bide_heap_entry *a, const struct bide_heap_entry *b)
