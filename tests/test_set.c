@@ -198,10 +198,14 @@ Test(set, polls_only_members_that_woke_and_allocates_nothing)
         cr_assert_ok(bide_set_add(&set, &members[i], &futures[i].future, NULL));
     }
     bide_set_member *ready;
-    cr_assert_gives(bide_set_next(&set, bide_after(SHORT), &ready), BIDE_ETIMEDOUT);
-    int polls = 0;
-    for (int i = 0; i < MEMBERS; i++)
-        polls += futures[i].polls;
+    int polls;
+    /* A deadline comes also while there are members to poll: then the next call goes on. */
+    do {
+        cr_assert_gives(bide_set_next(&set, bide_after(SHORT), &ready), BIDE_ETIMEDOUT);
+        polls = 0;
+        for (int i = 0; i < MEMBERS; i++)
+            polls += futures[i].polls;
+    } while (polls < MEMBERS);
     cr_assert_eq(polls, MEMBERS, "%d polls of %d members", polls, MEMBERS);
     for (int i = 0; i < WAKES; i++) {
         int chosen = (i * 7919) % MEMBERS;
