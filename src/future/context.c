@@ -52,6 +52,7 @@ struct bide_parker *bide_parker_new(void)
     bide_waker waker = {parker_wake, parker};
     bide_context_init(&parker->cx, waker);
     parker->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+    parker->stops = false;
     return parker;
 }
 

@@ -52,6 +52,7 @@ struct bide_parker {
     bide_context cx;
     bool parked;         /* linked; reactor's lock */
     uint32_t seen_epoch; /* as standby: the epoch at the last look; reactor's lock */
+    bool stops;          /* a helper thread's: it shall end; reactor's lock */
     struct bide_parker *next_free;
 };
 

@@ -23,9 +23,8 @@ void bide_set_threads(bool allowed)
 
 static void helper_main(void *arg)
 {
-    struct bide_reactor *reactor = arg;
     bide_os_thread_precise_timers();
-    bide_driver_help(reactor, reactor->helper);
+    bide_driver_help(bide_reactor_global(), arg);
 }
 
 /* Starts the helper thread if there is none. Lock held. */
@@ -35,15 +34,14 @@ static int start_helper(struct bide_reactor *reactor)
     if (atomic_load(&threads_forbidden)) return BIDE_ENOTSUP;
     struct bide_parker *parker = bide_parker_new();
     if (!parker) return BIDE_ENOMEM;
-    /* The new thread reads these under the lock that we hold, or through its own creation. */
-    reactor->helper = parker;
-    reactor->helper_stops = false;
-    int error = bide_os_thread_start(&reactor->helper_thread, "async-io", helper_main, reactor);
+    int error = bide_os_thread_start(&reactor->helper_thread, "async-io", helper_main, parker);
     if (error) {
-        reactor->helper = NULL;
         bide_parker_delete(parker);
+        return error;
     }
-    return error;
+    reactor->helper = parker;
+    atomic_store(&reactor->helped, true);
+    return 0;
 }
 
 int bide_background_arm(struct bide_reactor *reactor)
@@ -56,10 +54,7 @@ int bide_background_arm(struct bide_reactor *reactor)
     if (reactor->global) {
         bide_os_mutex_lock(&reactor->lock);
         int error = start_helper(reactor);
-        if (!error) {
-            atomic_store(&reactor->helped, true);
-            atomic_fetch_add(&reactor->background, 1);
-        }
+        if (!error) atomic_fetch_add(&reactor->background, 1);
         bide_os_mutex_unlock(&reactor->lock);
         if (error) return error;
     } else {
@@ -74,28 +69,23 @@ void bide_background_disarm(struct bide_reactor *reactor)
     atomic_fetch_sub(&reactor->background, 1);
 }
 
-void bide_background_stop(struct bide_reactor *reactor)
+struct bide_dismissed bide_background_dismiss(struct bide_reactor *reactor)
 {
-    bide_os_mutex_lock(&reactor->lock);
-    struct bide_parker *parker = reactor->helper;
-    if (!parker) {
-        bide_os_mutex_unlock(&reactor->lock);
-        return;
-    }
+    struct bide_dismissed dismissed = {reactor->helper, reactor->helper_thread, false};
+    if (!dismissed.parker) return dismissed;
     atomic_store(&reactor->helped, false);
-    reactor->helper_stops = true;
-    bool blocked = reactor->holder == parker && reactor->blocked;
-    bool asleep = bide_parker_nudge(parker);
-    bide_os_thread thread = reactor->helper_thread;
-    bide_os_mutex_unlock(&reactor->lock);
-    if (blocked) bide_driver_interrupt(reactor);
-    if (asleep) bide_parker_rouse(parker);
-    bide_os_thread_join(thread);
-
-    bide_os_mutex_lock(&reactor->lock);
     reactor->helper = NULL;
-    bide_os_mutex_unlock(&reactor->lock);
-    bide_parker_delete(parker);
+    dismissed.parker->stops = true;
+    dismissed.asleep = bide_parker_nudge(dismissed.parker);
+    return dismissed;
+}
+
+void bide_background_join(const struct bide_dismissed *dismissed)
+{
+    if (!dismissed->parker) return;
+    if (dismissed->asleep) bide_parker_rouse(dismissed->parker);
+    bide_os_thread_join(dismissed->thread);
+    bide_parker_delete(dismissed->parker);
 }
 
 int bide_service_arm(struct bide_reactor **reactor)

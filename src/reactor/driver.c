@@ -112,6 +112,8 @@ static int turn(struct bide_reactor *reactor, struct bide_parker *parker, bide_i
     bide_instant until = bide_earlier(limit, bide_heap_first(&reactor->heap));
     reactor->wait_deadline = until;
     reactor->blocked = true;
+    /* A close leaves it to its holder until that has left. */
+    bide_poller *poller = reactor->poller;
     bide_os_mutex_unlock(&reactor->lock);
 
     uint32_t expected = BIDE_PARKER_EMPTY;
@@ -119,7 +121,7 @@ static int turn(struct bide_reactor *reactor, struct bide_parker *parker, bide_i
     atomic_store_explicit(&parker->notifier, &reactor->notifier, memory_order_relaxed);
     /* Notified already: the turn is still worth a look, but not a sleep. */
     if (!atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_POLLER)) until = BIDE_NOW;
-    int events = bide_poller_wait(reactor->poller, reactor->events, BIDE_TURN_EVENTS, until);
+    int events = bide_poller_wait(poller, reactor->events, BIDE_TURN_EVENTS, until);
     expected = BIDE_PARKER_POLLER;
     (void)atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
     count(&reactor->turns, 1);
@@ -223,7 +225,7 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
             result = BIDE_ETIMEDOUT;
             break;
         }
-        if (parker == reactor->helper && reactor->helper_stops) {
+        if (parker->stops) {
             result = BIDE_ECANCELED;
             break;
         }

@@ -56,21 +56,41 @@ int bide_reactor_open(struct bide_reactor *reactor)
     return open_with(reactor, NULL);
 }
 
-/* Cancels everything and closes the poller. Nobody drives it or waits on it. */
-static void close_reactor(struct bide_reactor *reactor)
+/* Whether a thread drives it, waits on it or has entered it; the helper does not count. Lock held. */
+static bool in_use(const struct bide_reactor *reactor)
 {
-    /* From here on what is armed finds another epoch, and is cancelled. */
-    atomic_fetch_add(&reactor->epoch_of_life, 1);
-    bide_source_cancel_all(reactor);
-    bide_timer_cancel_all(reactor);
-    bide_poller *poller = bide_notifier_withdraw(&reactor->notifier);
+    bool driven = reactor->holder && reactor->holder != reactor->helper;
+    return driven || !bide_ring_empty(&reactor->parked) || reactor->entered > 0;
+}
+
+/* Cancels everything and closes the poller, unless it is in use: then BIDE_EBUSY, and nothing has changed. */
+static int close_reactor(struct bide_reactor *reactor)
+{
+    bide_link timers;
+    bide_ring_init(&timers);
     bide_os_mutex_lock(&reactor->lock);
+    if (in_use(reactor)) {
+        bide_os_mutex_unlock(&reactor->lock);
+        return BIDE_EBUSY;
+    }
+    /* In one step with the look. Who comes later finds it closed, and opens the global one anew: that is
+     * another life, which the rest of this function leaves alone. The poller goes before the epoch, and a
+     * new one comes after it: who holds a pin on a poller sees the epoch that belongs to it. */
+    bide_poller *poller = bide_notifier_withdraw(&reactor->notifier);
     reactor->poller = NULL;
     reactor->external = false;
     reactor->blocked = false;
-    bide_heap_clear(&reactor->heap);
+    atomic_fetch_add(&reactor->epoch_of_life, 1);
+    bide_timer_collect(reactor, &timers);
+    struct bide_dismissed helper = bide_background_dismiss(reactor);
     bide_os_mutex_unlock(&reactor->lock);
+
+    if (poller) (void)bide_poller_notify(poller);
+    bide_background_join(&helper);
+    bide_source_cancel_all(reactor);
+    bide_timer_wake(reactor, &timers);
     bide_poller_free(poller);
+    return 0;
 }
 
 int bide_reactor_new(bide_reactor **out, const char *backend)
@@ -103,23 +123,13 @@ int bide_reactor_new(bide_reactor **out, const char *backend)
     return 0;
 }
 
-static bool in_use(struct bide_reactor *reactor)
-{
-    bide_os_mutex_lock(&reactor->lock);
-    bool driven = reactor->holder && reactor->holder != reactor->helper;
-    bool parked = !bide_ring_empty(&reactor->parked);
-    bool used = driven || parked || reactor->entered > 0;
-    bide_os_mutex_unlock(&reactor->lock);
-    return used;
-}
-
 int bide_reactor_free(bide_reactor *reactor)
 {
     if (!reactor || reactor->global) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     if (!atomic_load(&reactor->notifier.poller)) return BIDE_EFREED;
-    if (in_use(reactor)) return BIDE_EBUSY;
-    close_reactor(reactor);
+    int error = close_reactor(reactor);
+    if (error) return error;
     bide_os_mutex_lock(&pool_lock);
     reactor->next_free = pool;
     pool = reactor;
@@ -129,11 +139,13 @@ int bide_reactor_free(bide_reactor *reactor)
 
 int bide_shutdown(void)
 {
+    /* Each returns only when everything is over, also what another one has begun. */
+    static bide_os_mutex one_at_a_time;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
-    if (in_use(&global_reactor)) return BIDE_EBUSY;
-    bide_background_stop(&global_reactor);
-    close_reactor(&global_reactor);
-    return 0;
+    bide_os_mutex_lock(&one_at_a_time);
+    int error = close_reactor(&global_reactor);
+    bide_os_mutex_unlock(&one_at_a_time);
+    return error;
 }
 
 static void entered(struct bide_reactor *reactor, int change)
@@ -162,7 +174,10 @@ void bide_reactor_leave(bide_reactor *previous)
 const char *bide_reactor_backend(bide_reactor *reactor)
 {
     if (!reactor || bide_reactor_open(reactor) != 0) return NULL;
-    return bide_poller_backend(reactor->poller);
+    bide_os_mutex_lock(&reactor->lock);
+    const char *name = reactor->poller ? bide_poller_backend(reactor->poller) : NULL;
+    bide_os_mutex_unlock(&reactor->lock);
+    return name;
 }
 
 int bide_reactor_run_once(bide_reactor *reactor, bide_instant deadline)
@@ -189,7 +204,11 @@ int bide_reactor_fd(bide_reactor *reactor, bide_fd *out)
 {
     if (!reactor || !out) return BIDE_EINVAL;
     int error = bide_reactor_open(reactor);
-    return error ? error : bide_poller_fd(reactor->poller, out);
+    if (error) return error;
+    bide_os_mutex_lock(&reactor->lock);
+    error = reactor->poller ? bide_poller_fd(reactor->poller, out) : BIDE_ECANCELED;
+    bide_os_mutex_unlock(&reactor->lock);
+    return error;
 }
 
 int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *stats)

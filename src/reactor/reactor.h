@@ -61,10 +61,10 @@ struct bide_reactor {
     bide_os_mutex lock;
     struct bide_notifier notifier; /* poller for notifies; atomic */
     bide_poller *poller;           /* NULL while closed */
-    bool edge;                     /* the poller has edge-triggered mode */
+    _Atomic bool edge; /* the poller has edge-triggered mode; atomic for those who hold stale handles */
     bool global;
     bool external;                  /* another loop sleeps for us: `blocked` stays set between turns */
-    _Atomic uint32_t epoch_of_life; /* grows with each close: what was armed before is cancelled */
+    _Atomic uint32_t epoch_of_life; /* grows with each close: what was made before is cancelled */
     int entered;                    /* threads that have it as their current one (hand-made reactors) */
 
     struct bide_parker *holder;
@@ -80,7 +80,6 @@ struct bide_reactor {
     /* The helper thread, on the global reactor only. */
     struct bide_parker *helper; /* NULL: not running */
     bide_os_thread helper_thread;
-    bool helper_stops;
     _Atomic bool helped; /* it runs; for the fast way of an arming */
 
     _Atomic uint32_t background; /* waiters that nobody in block_on stands for */
@@ -142,15 +141,26 @@ static inline bool bide_background_needed(const struct bide_reactor *reactor, co
     return !(cx->flags_ & BIDE_CONTEXT_SERVED) || cx->reactor_ != reactor;
 }
 
-/* Stops and joins the helper thread. */
-void bide_background_stop(struct bide_reactor *reactor);
+/* A helper thread that was told to end. */
+struct bide_dismissed {
+    struct bide_parker *parker; /* NULL: there was none */
+    bide_os_thread thread;
+    bool asleep;
+};
+
+/* Tells the helper thread to end, and makes room for another one. Lock held; to be followed by a notify of
+ * the poller in which it may be blocked, and by bide_background_join. */
+struct bide_dismissed bide_background_dismiss(struct bide_reactor *reactor);
+
+/* Waits for its end. No lock held. */
+void bide_background_join(const struct bide_dismissed *dismissed);
 
 /* --- source.c --- */
 
 /* Takes an event to its source. */
 void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event);
 
-/* Cancels what waits on all sources of the reactor, for good. */
+/* Cancels what waits on all sources of the reactor's earlier lives, for good. */
 void bide_source_cancel_all(struct bide_reactor *reactor);
 
 /* --- timer.c --- */
@@ -158,7 +168,10 @@ void bide_source_cancel_all(struct bide_reactor *reactor);
 /* Fires due timers, at most a batch. Lock held, and released around each wake. Returns how many. */
 int bide_timer_dispatch(struct bide_reactor *reactor);
 
-/* Cancels all timers. No lock held. */
-void bide_timer_cancel_all(struct bide_reactor *reactor);
+/* Takes all timers out of the heap of a reactor that is being closed, and frees it. Lock held. */
+void bide_timer_collect(struct bide_reactor *reactor, bide_link *batch);
+
+/* Wakes them, for their polls to find out. No lock held. */
+void bide_timer_wake(struct bide_reactor *reactor, bide_link *batch);
 
 #endif

@@ -95,22 +95,30 @@ static uint64_t key_of(const bide_async *source, uint32_t generation)
     return (uint64_t)generation << 32 | source->index;
 }
 
-/* The reactor's poller, kept from being closed until unborrow; NULL if it is closed. */
-static bide_poller *borrow_poller(struct bide_reactor *reactor)
+static void unborrow_poller(bide_async *source)
 {
-    atomic_fetch_add(&reactor->notifier.pins, 1);
-    return atomic_load(&reactor->notifier.poller);
+    atomic_fetch_sub(&bide_source_reactor(source)->notifier.pins, 1);
 }
 
-static void unborrow_poller(struct bide_reactor *reactor)
+/* The poller in which the source is registered, kept from being closed until unborrow; NULL if it is
+ * closed. */
+static bide_poller *borrow_poller(bide_async *source)
 {
-    atomic_fetch_sub(&reactor->notifier.pins, 1);
+    struct bide_reactor *reactor = bide_source_reactor(source);
+    atomic_fetch_add(&reactor->notifier.pins, 1);
+    bide_poller *poller = atomic_load(&reactor->notifier.poller);
+    return atomic_load(&source->life) == atomic_load(&reactor->epoch_of_life) ? poller : NULL;
 }
 
 static int register_source(bide_async *source, uint32_t generation)
 {
     struct bide_reactor *reactor = bide_source_reactor(source);
-    bide_poller *poller = borrow_poller(reactor);
+    atomic_fetch_add(&reactor->notifier.pins, 1);
+    bide_poller *poller = atomic_load(&reactor->notifier.poller);
+    /* The epoch of this poller, as long as it is pinned. */
+    bide_os_mutex *lock = bide_wait_lock(source);
+    atomic_store(&source->life, atomic_load(&reactor->epoch_of_life));
+    bide_wait_unlock(lock);
     int error = BIDE_ECANCELED;
     if (poller && reactor->edge)
         error = bide_poller_add(poller, source->fd, key_of(source, generation),
@@ -118,7 +126,12 @@ static int register_source(bide_async *source, uint32_t generation)
                                 BIDE_POLL_EDGE);
     else if (poller)
         error = bide_poller_add(poller, source->fd, key_of(source, generation), 0, BIDE_POLL_ONESHOT);
-    unborrow_poller(reactor);
+    /* A close that came before has cancelled it. */
+    if (!error && (atomic_load(&source->pins) & CANCELED)) {
+        (void)bide_poller_delete(poller, source->fd);
+        error = BIDE_ECANCELED;
+    }
+    unborrow_poller(source);
     return error;
 }
 
@@ -130,12 +143,12 @@ static int rearm(bide_async *source)
         wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
     if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
     if ((source->armed & wanted) == wanted) return 0;
-    bide_poller *poller = borrow_poller(bide_source_reactor(source));
+    bide_poller *poller = borrow_poller(source);
     uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed);
     int error = BIDE_ECANCELED;
     if (poller)
         error = bide_poller_modify(poller, source->fd, key_of(source, generation), wanted, BIDE_POLL_ONESHOT);
-    unborrow_poller(bide_source_reactor(source));
+    unborrow_poller(source);
     if (!error) source->armed = wanted;
     return error;
 }
@@ -153,6 +166,7 @@ int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
     source->fd = fd;
     atomic_store_explicit(&source->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&source->reactor, reactor, memory_order_relaxed);
+    atomic_store_explicit(&source->life, atomic_load(&reactor->epoch_of_life), memory_order_relaxed);
     source->armed = 0;
     source->pause_until = 0;
     for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
@@ -240,19 +254,15 @@ int bide_source_end(bide_async *source, bide_fd *fd)
     atomic_fetch_add(&source->generation, 1);
     collect(source, BIDE_READ, &batch);
     collect(source, BIDE_WRITE, &batch);
-    /* The poller of a source that was cancelled with its reactor is gone, and the reactor perhaps in use
-     * again. */
-    bool registered = !(atomic_load(&source->pins) & CANCELED);
-    struct bide_reactor *reactor = bide_source_reactor(source);
     *fd = source->fd;
     bide_batch_wake(lock, source, &batch);
 
     bide_waiter_quiesce(&source->stored[BIDE_READ]);
     bide_waiter_quiesce(&source->stored[BIDE_WRITE]);
     wait_for_pins(source);
-    bide_poller *poller = borrow_poller(reactor);
-    if (poller && registered) (void)bide_poller_delete(poller, *fd);
-    unborrow_poller(reactor);
+    bide_poller *poller = borrow_poller(source);
+    if (poller) (void)bide_poller_delete(poller, *fd);
+    unborrow_poller(source);
     deallocate(source);
     return 0;
 }
@@ -267,7 +277,8 @@ void bide_source_cancel_all(struct bide_reactor *reactor)
         bide_link batch;
         bide_ring_init(&batch);
         bide_os_mutex *lock = bide_wait_lock(source);
-        if (bide_source_reactor(source) == reactor && !(atomic_load(&source->pins) & CLOSING)) {
+        bool earlier = atomic_load(&source->life) != atomic_load(&reactor->epoch_of_life);
+        if (bide_source_reactor(source) == reactor && earlier && !(atomic_load(&source->pins) & CLOSING)) {
             atomic_fetch_or(&source->pins, CANCELED);
             collect(source, BIDE_READ, &batch);
             collect(source, BIDE_WRITE, &batch);

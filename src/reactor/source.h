@@ -61,6 +61,8 @@ struct bide_async {
     uint32_t index;
     uint32_t next_free;
     uint32_t armed; /* wait lock */
+    _Atomic uint32_t
+        life; /* the reactor's epoch_of_life in which it was registered; changes under the wait lock */
 };
 
 _Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
@@ -103,8 +105,8 @@ static inline uint32_t bide_source_readiness(bide_async *source, bide_direction 
 /* The direction was found drained by a call that began after `seen` was read. */
 void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen);
 
-/* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. No wake of it from before is
- * running when this returns. */
+/* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. No wake of it from
+ * before is running when this returns. */
 int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
                      const bide_context *cx);
 

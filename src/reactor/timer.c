@@ -2,19 +2,20 @@
  *
  *            poll, not due                    popped when due
  *   IDLE ------------------> ARMED (id, LINKED) --------------> IDLE, its waker called
- *    ^  \ poll, due: fires     |  setters: moved in the heap
- *    +---------cancel----------+
+ *    ^  \ poll, due: fires     |  setters: moved in the heap        ^
+ *    +---------cancel----------+---its reactor is closed--> BATCH ---+
  *
  * INVARIANTS
  * 1. id_, deadline_, period_, the waiter's link and the settings in its flags are guarded by the reactor's
  *    lock.
- * 2. id_ is not 0 if and only if the waiter is LINKED; a timer that is never is in the heap too, at
- *    BIDE_NEVER, so that setters need no memory and a shutdown finds it.
+ * 2. id_ is not 0 if and only if the timer is in the heap. Then, and in the batch of a close, the waiter is
+ *    LINKED. A timer that is never is in the heap too, at BIDE_NEVER, so that setters need no memory and a
+ *    shutdown finds it.
  * 3. Whether it has fired is decided by poll, by the clock: a wake-up is only a hint, and a setter that
  *    comes between the two is not overlooked.
  * 4. One initialised before its reactor was closed (epoch_) is cancelled.
  *
- * The waiter is in no ring: while LINKED its link is a ring by itself, for the sake of bide_waiter_take.
+ * In the heap the waiter's link is a ring by itself, for the sake of bide_waiter_take.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/future.h"
@@ -80,11 +81,11 @@ static void advance(bide_timer *timer, bide_instant now)
     }
 }
 
-/* Takes it out of the heap without a wake. Lock held. */
+/* Takes it out of the heap, or of the batch of a close, without a wake. Lock held. */
 static void disarm(bide_timer *timer)
 {
-    if (timer->id_ == 0) return;
-    bide_heap_remove(&timer->reactor_->heap, timer->id_);
+    if (!(bide_waiter_state(&timer->waiter_) & BIDE_WAITER_LINKED)) return;
+    if (timer->id_) bide_heap_remove(&timer->reactor_->heap, timer->id_);
     timer->id_ = 0;
     if (timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(timer->reactor_);
     bide_waiter_unlink(&timer->waiter_);
@@ -204,14 +205,23 @@ static int timer_cancel(bide_future *self, bide_context *cx)
 
 static const bide_future_ops timer_ops = {sizeof timer_ops, timer_poll, timer_cancel, BIDE_FUTURE_STREAM};
 
-/* Takes a popped timer's wake and runs it. Lock held, and released around the wake. */
-static void fire(struct bide_reactor *reactor, bide_timer *timer)
+/* Takes the next timer that is due at `now` out of the heap: its waiter, or NULL. Lock held. */
+static bide_waiter *pop(struct bide_reactor *reactor, bide_instant now)
 {
-    struct bide_wake wake;
+    bide_timer *timer = bide_heap_pop(&reactor->heap, now);
+    if (!timer) return NULL;
     BIDE_ASSERT(timer->id_); /* invariant 2 */
     timer->id_ = 0;
-    if (timer->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(reactor);
-    bide_waiter_take(&timer->waiter_, &wake);
+    return &timer->waiter_;
+}
+
+/* Takes the wake of a timer that is no longer in the heap and runs it. Lock held, and released around the
+ * wake. */
+static void fire(struct bide_reactor *reactor, bide_waiter *waiter)
+{
+    struct bide_wake wake;
+    if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(reactor);
+    bide_waiter_take(waiter, &wake);
     bide_os_mutex_unlock(&reactor->lock);
     bide_wake_run(&wake);
     bide_os_mutex_lock(&reactor->lock);
@@ -223,23 +233,27 @@ int bide_timer_dispatch(struct bide_reactor *reactor)
     bide_instant now = bide_now();
     int fired = 0;
     while (fired < BIDE_TURN_TIMERS) {
-        bide_timer *timer = bide_heap_pop(&reactor->heap, now);
-        if (!timer) break;
-        fire(reactor, timer);
+        bide_waiter *waiter = pop(reactor, now);
+        if (!waiter) break;
+        fire(reactor, waiter);
         fired++;
     }
     if (fired) atomic_fetch_add_explicit(&reactor->timers_fired, (uint64_t)fired, memory_order_relaxed);
     return fired;
 }
 
-void bide_timer_cancel_all(struct bide_reactor *reactor)
+void bide_timer_collect(struct bide_reactor *reactor, bide_link *batch)
+{
+    for (bide_waiter *waiter; (waiter = pop(reactor, BIDE_NEVER)) != NULL;)
+        bide_ring_append(batch, &waiter->link_);
+    bide_heap_clear(&reactor->heap);
+}
+
+void bide_timer_wake(struct bide_reactor *reactor, bide_link *batch)
 {
     bide_os_mutex_lock(&reactor->lock);
-    for (;;) {
-        bide_timer *timer = bide_heap_pop(&reactor->heap, BIDE_NEVER);
-        if (!timer) break;
-        fire(reactor, timer);
-    }
+    while (!bide_ring_empty(batch))
+        fire(reactor, bide_queue_first(batch));
     bide_os_mutex_unlock(&reactor->lock);
 }
 
