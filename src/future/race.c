@@ -140,7 +140,7 @@ void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t c
         completed[i] = false;
 }
 
-/* --- join ----------------------------------------------------------------------------------------------- */
+/* --- join --- */
 
 static void release_all(const bide_joining *joining)
 {
