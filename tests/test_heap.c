@@ -80,6 +80,9 @@ static void expect_count(size_t count)
     cr_assert_eq(bide_heap_count(&heap), count, "%zu timers, not %zu", bide_heap_count(&heap), count);
 }
 
+enum { MANY = 4000 };
+static struct timer many[MANY];
+
 /* Adds that many, due at first, first + step and so on, not in this order. */
 static void add_many(struct timer *timers, uint32_t count, int64_t first, int64_t step)
 {
@@ -274,6 +277,17 @@ Test(heap, all_may_move_to_later_deadlines, .fini = clear)
         expect_pop(20000, &timers[i]);
 }
 
+Test(heap, all_may_move_to_later_deadlines_when_they_seem_due, .fini = clear)
+{
+    add_many(many, MANY, 0, 1);
+    for (int i = 0; i < MANY; i++)
+        (void)move(&many[i], 3 * MANY + i);
+    expect_pop(2 * MANY, NULL);
+    check_invariants();
+    for (int i = 0; i < MANY; i++)
+        expect_pop(4 * MANY, &many[i]);
+}
+
 Test(heap, a_move_to_an_earlier_deadline_counts_at_once, .fini = clear)
 {
     struct timer a, b, c;
@@ -357,6 +371,24 @@ Test(heap, a_removed_timer_does_not_come_out, .fini = clear)
     expect_pop(INT64_MAX, NULL);
 }
 
+/* What was removed keeps its entry for a while. */
+Test(heap, the_tree_shrinks_with_the_number_of_timers, .fini = clear)
+{
+    enum { COUNT = 5000 };
+    static struct timer timers[COUNT];
+    add_many(timers, COUNT, 0, 1);
+    for (uint32_t left = COUNT; left-- > 1;) {
+        take_out(&timers[left]);
+        cr_assert_leq(heap.size, 3 * left + 200, "%u entries for %u timers", heap.size, left);
+    }
+    take_out(&timers[0]);
+    cr_assert_eq(heap.size + heap.ids, 0, "%u entries and %u ids for no timer", heap.size, heap.ids);
+    add_many(timers, COUNT, 0, 1);
+    while (bide_heap_pop(&heap, at(COUNT)))
+        continue;
+    cr_assert_eq(heap.size + heap.ids, 0, "%u entries and %u ids for no timer", heap.size, heap.ids);
+}
+
 Test(heap, a_timer_moved_and_then_removed_is_removed, .fini = clear)
 {
     struct timer a, b;
@@ -405,9 +437,6 @@ Test(heap, earliest_tells_that_a_deadline_lies_before_all_others, .fini = clear)
 
 /* --- the bulk ------------------------------------------------------------------------------------------- */
 
-enum { MANY = 4000 };
-static struct timer many[MANY];
-
 /* MANY timers due at 0, 1 and so on, the first of them taken out, so that the others are in the bulk. */
 static struct timer *in_bulk[MANY];
 static void fill_bulk(void)
@@ -433,6 +462,20 @@ Test(heap, many_due_come_out_in_order_and_the_rest_stays, .fini = clear)
     for (int i = MANY / 2; i < MANY; i++)
         expect_pop(i, in_bulk[i]);
     expect_count(0);
+}
+
+/* A batch was begun with a later present. */
+Test(heap, what_is_in_the_bulk_does_not_come_out_before_it_is_due_either, .init = fill_bulk, .fini = clear)
+{
+    expect_pop(0, NULL);
+    expect_first(1);
+    expect_pop(1, in_bulk[1]);
+    expect_pop(1, NULL);
+    (void)move(in_bulk[2], 3);
+    expect_pop(2, NULL);
+    expect_pop(3, in_bulk[3]);
+    expect_pop(3, in_bulk[2]);
+    expect_pop(3, NULL);
 }
 
 Test(heap, a_timer_of_the_bulk_can_be_moved_later, .init = fill_bulk, .fini = clear)
@@ -758,7 +801,7 @@ static int64_t model_first(void)
     return model.count ? model.keys[0].deadline : INT64_MAX;
 }
 
-/* After a timer of the model has changed: who sleeps until the first is told when it must be, and only then. */
+/* After a timer of the model changed: who sleeps until the first is told when it must be, and only then. */
 static void check_earliest(bool earliest, int64_t deadline)
 {
     bool before_others =
