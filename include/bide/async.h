@@ -10,6 +10,9 @@
  * with BIDE_ECANCELED. **Fairness.** A call that succeeds without waiting yields to the others every 128th
  * time.
  *
+ * **Fork.** The child of a fork(2) must not use a handle of its parent's, not even free it: the two share
+ * what is registered with the kernel.
+ *
  * **Deadlines.** BIDE_NEVER waits for ever; BIDE_NOW tries once and gives BIDE_EAGAIN; any other gives
  * BIDE_ETIMEDOUT once it has passed and a last try found nothing. Operations that finish at the same moment
  * keep their result.
@@ -39,10 +42,12 @@ typedef struct bide_async bide_async;
 /**
  * @brief Wraps a descriptor, makes it non-blocking, and owns it from now on: bide_async_free() closes it.
  *
+ * @param[out] out the handle; NULL after an error.
  * @return 0; after an error the descriptor is the caller's still, and in the mode it was:
- *   BIDE_EBADF (closed or negative), BIDE_ENOTPOLLABLE (regular file, folder), BIDE_EEXIST (registered here
- *   already: the first registration goes on), BIDE_EINVAL (`out` NULL), BIDE_ENOMEM, BIDE_ENOSPC (limit on
- *   watches), BIDE_EMFILE … (the reactor could not be opened).
+ *   BIDE_EBADF (closed or negative), BIDE_ENOTPOLLABLE (regular file, folder; with epoll, devices such as
+ *   /dev/null), BIDE_EEXIST (registered here already: the first registration goes on), BIDE_EINVAL (`out`
+ *   NULL), BIDE_ENOMEM, BIDE_ENOSPC (limit on watches), BIDE_EMFILE, BIDE_EBACKEND … (the reactor could not
+ *   be opened).
  */
 BIDE_API int bide_async_new(bide_async **out, bide_fd fd);
 
@@ -54,8 +59,10 @@ BIDE_API int bide_async_new_nonblocking(bide_async **out, bide_fd fd);
  *   not close it.
  *
  * For waiting (bide_wait_readable() …) and for operations of your own on a descriptor that another library
- * reads. Bide's reads and writes are safe on it too if it is non-blocking. Free the handle before the
- * descriptor is closed.
+ * reads. Bide's reads and writes are safe on it too if it is non-blocking; on one that blocks they may wait
+ * past their deadline. Free the handle before the descriptor is closed.
+ *
+ * @return as bide_async_new().
  */
 BIDE_API int bide_async_borrow(bide_async **out, bide_fd fd);
 
@@ -94,7 +101,7 @@ BIDE_API bide_fd bide_async_fd(const bide_async *async);
 /** @brief Waits until it is readable. @return 0, or see the top of this page. */
 BIDE_API int bide_wait_readable(bide_async *async, bide_instant deadline);
 
-/** @brief Waits until it is writable. */
+/** @brief Waits until it is writable. @return as bide_wait_readable(). */
 BIDE_API int bide_wait_writable(bide_async *async, bide_instant deadline);
 
 /** Waiting for readiness as a future. */
@@ -196,7 +203,8 @@ BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation,
 BIDE_API int bide_async_shutdown(bide_async *async, bide_direction direction);
 /**@}*/
 
-/** One input or output operation as a future. Buffers must stay until it is ready or cancelled. */
+/** One input or output operation as a future. Buffers must stay until it is ready or cancelled; a read or
+ * write that was stopped has moved no bytes. */
 typedef struct bide_io {
     bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_waiter waiter_;
@@ -230,7 +238,8 @@ BIDE_API void bide_io_write_with(bide_io *io, bide_async *async, bide_operation 
 /**
  * @brief Awaits a prepared operation: bide_await() and the operation's result in one value.
  *
- * @return the count, or the operation's error, or that of the await (BIDE_EAGAIN, BIDE_ETIMEDOUT, BIDE_EDEADLK …).
+ * @return the count, or the operation's error, or that of the await (BIDE_EAGAIN, BIDE_ETIMEDOUT,
+ *   BIDE_EDEADLK …).
  */
 BIDE_API bide_ssize bide_io_await(bide_io *io, bide_instant deadline);
 /**@}*/

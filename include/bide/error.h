@@ -20,8 +20,8 @@ extern "C" {
 /**
  * @brief The list of all constants: X(name, value, message).
  *
- * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 are the
- * resolver's. They are part of the ABI and never change.
+ * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 are kept for a
+ * resolver. They are part of the ABI and never change. Nothing returns BIDE_EFORKED yet.
  */
 #define BIDE_ERRORS(X)                                                                          \
     X(BIDE_EAGAIN, -1, "operation would have to wait")                                          \
@@ -100,7 +100,8 @@ BIDE_API const char *bide_strerror(bide_ssize error);
 
 /**
  * @brief The constant's name: "BIDE_ECONNREFUSED"; "BIDE_OK" for 0 and counts, "BIDE_ESYSTEM" for a
- * system error without a constant, "BIDE_E?" for a number that is no error of Bide.
+ * system error without a constant, "BIDE_E?" for a number that is no error of Bide. Static storage.
+ * Thread-safe.
  */
 BIDE_API const char *bide_error_name(bide_ssize error);
 
@@ -113,7 +114,7 @@ BIDE_API const char *bide_error_name(bide_ssize error);
 BIDE_API int bide_error_from_system(int system_error);
 
 /**
- * @brief The operating system's number for an error, or 0 if it is one of Bide's own.
+ * @brief The operating system's number for an error, or 0 if it is one of Bide's own. Thread-safe.
  */
 BIDE_API int bide_system_error(bide_ssize error);
 

@@ -48,6 +48,7 @@ BIDE_API void bide_tcp_connecting_init(bide_tcp_connecting *connecting, const bi
  *
  * Sets SO_REUSEADDR, so that a server may be started again at once.
  *
+ * @param[out] out the listener; NULL after an error.
  * @param backlog connections that may wait to be accepted; 0 or less: the system's default (SOMAXCONN).
  * @return 0, BIDE_EADDRINUSE, BIDE_EADDRNOTAVAIL, BIDE_EACCES, BIDE_EINVAL …
  */
@@ -56,7 +57,8 @@ BIDE_API int bide_tcp_listen(bide_async **out, const bide_address *address, int 
 /**
  * @brief Waits for a connection and accepts it.
  *
- * @param[out] conn the connection. @param[out] peer NULL, or where the other end's address is put.
+ * @param[out] conn the connection; NULL after an error.
+ * @param[out] peer NULL, or where the other end's address is put.
  * @return 0, BIDE_EAGAIN or BIDE_ETIMEDOUT at the deadline, or an error. Connections that were aborted before
  *   they could be accepted are passed over. BIDE_EMFILE, BIDE_ENFILE, BIDE_ENOBUFS, BIDE_ENOMEM: the
  *   connection still waits in the backlog; the next accept on this listener first waits until Bide has closed
@@ -77,7 +79,8 @@ typedef struct bide_tcp_incoming {
     bool taking_;
     bide_address peer; /**< when ready with result 0: the other end's address */
     bide_async *conn;  /**< when ready with result 0: the connection, the caller's from then on */
-    /** When ready: 0, or an error, after which it may be polled again; BIDE_ECANCELED, BIDE_EFREED: the end. */
+    /** When ready: 0, or an error, after which it may be polled again; BIDE_ECANCELED, BIDE_EFREED: the end.
+     */
     int result;
 } bide_tcp_incoming;
 

@@ -65,6 +65,7 @@ BIDE_API bide_reactor *bide_reactor_current(void);
 /**
  * @brief Makes the reactor current for the calling thread: new sources and timers join it, waits drive it.
  *
+ * @param reactor NULL: the global one.
  * @return the one that was current before, to be given to bide_reactor_leave().
  */
 BIDE_API bide_reactor *bide_reactor_enter(bide_reactor *reactor);

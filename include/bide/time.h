@@ -2,8 +2,9 @@
  * @file bide/time.h
  * @brief Instants on the monotonic clock and durations.
  *
- * An instant is a struct and a duration a number, so that mixing them does not compile. All arithmetic
- * saturates: a duration too large to add gives BIDE_NEVER, never a date in the past.
+ * An instant is a struct and a duration a number, so that mixing them does not compile. The functions'
+ * arithmetic saturates: a duration too large to add gives BIDE_NEVER, never a date in the past. None of them
+ * waits, and any thread may call them.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -22,7 +23,8 @@ typedef int64_t bide_duration;
 /** The longest duration. */
 #define BIDE_DURATION_MAX INT64_MAX
 
-/** Durations from numbers; fractions are kept, as in `BIDE_SECONDS(0.5)`: multiplied before the cast. @{ */
+/** Durations from numbers; fractions are kept, as in `BIDE_SECONDS(0.5)`: multiplied before the cast. They do
+ * not saturate: the result must fit, which is some 292 years. @{ */
 #define BIDE_NANOSECONDS(n) ((bide_duration)(n))
 #define BIDE_MICROSECONDS(n) ((bide_duration)((n)*INT64_C(1000)))
 #define BIDE_MILLISECONDS(n) ((bide_duration)((n)*INT64_C(1000000)))
