@@ -24,7 +24,8 @@
  *    waiter is neither LINKED nor FIRING. Only the owner links, so no wake can start afterwards.
  * 5. A batch to be woken stays in a ring (on the waking thread's stack) and is popped one at a time under
  *    the lock, so that unlinking by a cancel takes a member out of the batch and it never fires.
- * 6. No wait lock is held while a waker runs. Wait locks do not nest.
+ * 6. No wait lock is held while a waker runs. Wait locks do not nest, and no other lock is taken under one:
+ *    whoever holds the other may be interrupted by a signal handler that waits for this one.
  * 7. A signal handler may interrupt a thread inside a wait lock: bide_event_set sees wait_locks > 0 then
  *    and leaves the event in pending_events, which the unlock drains.
  *

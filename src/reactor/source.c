@@ -9,6 +9,9 @@
 /* Bits of the pins word; the count of running system calls is above them. */
 enum { CLOSING = 1u, CANCELED = 2u, PIN = 4u };
 
+/* In `armed`, beside interests: a thread is arming it. */
+#define ARMING (1u << 31)
+
 /* --- The table: chunks that double, so that an index finds its source without a lock and none ever moves ---
  * */
 
@@ -135,24 +138,6 @@ static int register_source(bide_async *source, uint32_t generation)
     return error;
 }
 
-/* Without edges: arms the one-shot registration for the directions that have waiters. Wait lock held. */
-static int rearm(bide_async *source)
-{
-    unsigned wanted = 0;
-    if (!bide_ring_empty(&source->queue[BIDE_READ]))
-        wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
-    if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
-    if ((source->armed & wanted) == wanted) return 0;
-    bide_poller *poller = borrow_poller(source);
-    uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed);
-    int error = BIDE_ECANCELED;
-    if (poller)
-        error = bide_poller_modify(poller, source->fd, key_of(source, generation), wanted, BIDE_POLL_ONESHOT);
-    unborrow_poller(source);
-    if (!error) source->armed = wanted;
-    return error;
-}
-
 int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
 {
     struct bide_reactor *reactor = bide_reactor_of(bide_thread_self());
@@ -234,6 +219,42 @@ static void collect(bide_async *source, bide_direction direction, bide_link *bat
         bide_background_disarm(bide_source_reactor(source));
     }
     bide_ring_splice(queue, batch);
+}
+
+/* Without edges: arms the one-shot registration for the directions that have waiters. Called and returns with
+ * the wait lock held, and releases it meanwhile (waiter.h, invariant 6). One thread at a time does this, and
+ * looks again before it leaves, so that others can leave it to that one. After an error nobody would be woken
+ * any more: all waiters are in the batch then. */
+static int rearm(bide_async *source, bide_os_mutex **lock, bide_link *batch)
+{
+    for (;;) {
+        unsigned wanted = 0;
+        if (!bide_ring_empty(&source->queue[BIDE_READ]))
+            wanted |= BIDE_POLL_READ | BIDE_POLL_PRI | BIDE_POLL_RDHUP;
+        if (!bide_ring_empty(&source->queue[BIDE_WRITE])) wanted |= BIDE_POLL_WRITE;
+        if ((source->armed & ARMING) || (source->armed & wanted) == wanted) return 0;
+        /* Before the call, for the event may come during it. With waiters it is not CLOSING: the descriptor
+         * stays open. */
+        source->armed = wanted | ARMING;
+        (void)atomic_fetch_add(&source->pins, PIN);
+        uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed);
+        bide_wait_unlock(*lock);
+
+        bide_poller *poller = borrow_poller(source);
+        int error = BIDE_ECANCELED;
+        if (poller)
+            error =
+                bide_poller_modify(poller, source->fd, key_of(source, generation), wanted, BIDE_POLL_ONESHOT);
+        unborrow_poller(source);
+
+        *lock = bide_wait_lock(source);
+        source->armed = error ? 0 : source->armed & ~ARMING;
+        bide_source_unpin(source);
+        if (!error) continue;
+        collect(source, BIDE_READ, batch);
+        collect(source, BIDE_WRITE, batch);
+        return error;
+    }
 }
 
 int bide_source_end(bide_async *source, bide_fd *fd)
@@ -322,7 +343,7 @@ void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *even
     bide_ring_init(&batch);
     bide_os_mutex *lock = bide_wait_lock(source);
     if (atomic_load_explicit(&source->generation, memory_order_relaxed) == generation) {
-        source->armed = 0;
+        source->armed &= ARMING;
         /* A hang-up and an error end both directions. */
         if (ready & ~(unsigned)BIDE_POLL_WRITE) {
             set_ready(source, BIDE_READ, flags);
@@ -332,12 +353,8 @@ void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *even
             set_ready(source, BIDE_WRITE, flags);
             collect(source, BIDE_WRITE, &batch);
         }
-        if (!reactor->edge && rearm(source) != 0) {
-            /* Whoever still waits would not be woken any more: they are woken now, and get the error when
-             * they link. */
-            collect(source, BIDE_READ, &batch);
-            collect(source, BIDE_WRITE, &batch);
-        }
+        /* After an error all are woken, and get it when they link. */
+        if (!reactor->edge) (void)rearm(source, &lock, &batch);
     }
     bide_batch_wake(lock, source, &batch);
 }
@@ -367,6 +384,8 @@ static int link_waiter(bide_async *source, uint32_t generation, bide_direction d
     bool background = bide_background_needed(reactor, cx);
     bool counted = false;
     int result = 0;
+    bide_link batch;
+    bide_ring_init(&batch);
     for (;;) {
         bide_os_mutex *lock = bide_wait_lock(source);
         bool gone = (atomic_load_explicit(&source->pins, memory_order_relaxed) & (CLOSING | CANCELED)) ||
@@ -392,10 +411,11 @@ static int link_waiter(bide_async *source, uint32_t generation, bide_direction d
                              (background ? BIDE_WAITER_BACKGROUND : 0u);
             bide_waiter_link(&source->queue[direction], waiter, cx->waker_, flags);
             counted = false;
-            if (!reactor->edge) result = rearm(source);
-            if (result) unlink_waiter(source, waiter);
+            if (!reactor->edge) result = rearm(source, &lock, &batch);
+            /* From the queue, or from a batch. */
+            if (result && (bide_waiter_state(waiter) & BIDE_WAITER_LINKED)) unlink_waiter(source, waiter);
         }
-        bide_wait_unlock(lock);
+        bide_batch_wake(lock, source, &batch);
         if (!count_first) break;
         /* Starting the helper takes other locks. */
         result = bide_background_arm(reactor);

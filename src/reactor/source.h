@@ -19,7 +19,8 @@
  * 5. A waiter that counts as background (BIDE_WAITER_BACKGROUND) is counted down by whoever takes it out,
  *    and the flag cleared.
  * 6. Where the poller has no edge-triggered mode the registration is one-shot, and `armed` holds what it
- *    is armed for: at least the directions that have waiters.
+ *    is armed for: at least the directions that have waiters, unless a thread is arming it, which looks
+ *    again afterwards.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_REACTOR_SOURCE_H

@@ -1,0 +1,117 @@
+/* Attacks that succeeded once: interleavings, forced, in which a wake was lost, a lock never released, a
+ * neighbour starved.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "test_future.h"
+
+#include "future/waiter.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+
+TestSuite(attack, .timeout = 60, .fini = shut_down);
+
+/* --- a signal handler that sets an event inside the poller's lock --------------------------------------- */
+
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+int __real_fcntl(int fd, int command, ...);
+int __wrap_fcntl(int fd, int command, ...);
+
+static _Thread_local bool interrupt_me; /* the next realloc of this thread is interrupted by a signal */
+static _Atomic bool tell;               /* fcntl tells when the back end asks about a descriptor */
+static _Atomic bool asked;
+static _Atomic bool begin;
+static bide_event *from_handler;
+
+static void set_event(int signal)
+{
+    (void)signal;
+    bide_event_set(from_handler);
+}
+
+/* The table of the back end "poll" grows under its lock. */
+void *__wrap_realloc(void *memory, size_t size)
+{
+    if (interrupt_me) {
+        interrupt_me = false;
+        begin = true;
+        AWAIT(asked);
+        (void)raise(SIGUSR1);
+    }
+    return __real_realloc(memory, size);
+}
+
+/* Its modify asks whether the descriptor is open, just before it takes its lock. */
+int __wrap_fcntl(int fd, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    int argument = va_arg(arguments, int);
+    va_end(arguments);
+    if (command == F_GETFD && tell) asked = true;
+    return __real_fcntl(fd, command, argument);
+}
+
+/* An event that has its wait lock in common with the source. */
+static bide_event *neighbour_of(const bide_async *async)
+{
+    static bide_event events[4096];
+    bide_os_mutex *wanted = bide_wait_lock(async);
+    bide_wait_unlock(wanted);
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+        bide_os_mutex *lock = bide_wait_lock(&events[i]);
+        bide_wait_unlock(lock);
+        if (lock == wanted) return &events[i];
+    }
+    cr_assert(false, "no event shares the lock");
+    return NULL;
+}
+
+static void wait_for_event(struct worker *worker)
+{
+    worker->result = bide_event_wait(worker->arg, BIDE_NEVER);
+}
+
+static void wait_for_descriptor(struct worker *worker)
+{
+    AWAIT(begin);
+    tell = true;
+    worker->result = bide_wait_readable(worker->arg, BIDE_NEVER);
+}
+
+Test(attack, a_handler_that_sets_an_event_does_not_wait_for_whoever_waits_for_the_thread_it_interrupted)
+{
+    (void)setenv("BIDE_BACKEND", "poll", 1);
+    struct sigaction action = {.sa_handler = set_event};
+    (void)sigaction(SIGUSR1, &action, NULL);
+    int ends[2], high;
+    bide_async *async, *other;
+    make_pipe(ends);
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    drain_memory(async);
+    from_handler = neighbour_of(async);
+    cr_assert_ok(bide_event_init(from_handler, BIDE_EVENT_AUTO));
+    struct worker waiter, reader;
+    worker_start(&waiter, wait_for_event, from_handler);
+    await_asleep(&waiter);
+    worker_start(&reader, wait_for_descriptor, async);
+
+    /* A descriptor for which the table must grow. */
+    high = fcntl(ends[1], F_DUPFD_CLOEXEC, 900);
+    cr_assert_geq(high, 0, "%s", strerror(errno));
+    interrupt_me = true;
+    cr_assert_ok(bide_async_new(&other, high));
+    cr_assert(!interrupt_me, "the table did not grow");
+    long result = worker_join(&waiter);
+    cr_assert_gives(result, 0);
+    put(ends[1], "x", 1);
+    result = worker_join(&reader);
+    cr_assert_gives(result, 0);
+
+    cr_assert_ok(bide_async_free(async));
+    cr_assert_ok(bide_async_free(other));
+    (void)close(ends[1]);
+}
