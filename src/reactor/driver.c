@@ -209,6 +209,14 @@ static bool sleep_parked(struct bide_reactor *reactor, struct bide_parker *parke
     return elapsed;
 }
 
+/* Asks the helper for the role if it has it. Lock held. Returns whether bide_driver_interrupt must follow. */
+static bool want_role(struct bide_reactor *reactor)
+{
+    if (!reactor->holder || reactor->holder != reactor->helper || reactor->wanted) return false;
+    reactor->wanted = true;
+    return reactor->blocked;
+}
+
 int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline)
 {
     struct nudges nudges = {NULL};
@@ -237,6 +245,7 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
                 settle(reactor, &nudges);
             }
             fresh = false;
+            looked = false;
             result = turn(reactor, parker, deadline);
             if (result < 0) break;
             if (parker == reactor->helper && reactor->wanted) {
@@ -247,11 +256,7 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
             continue;
         }
         fresh = false;
-        bool interrupt = false;
-        if (reactor->holder && reactor->holder == reactor->helper && !reactor->wanted) {
-            reactor->wanted = true;
-            interrupt = reactor->blocked;
-        }
+        bool interrupt = want_role(reactor);
         if (reactor->standby == parker) look(reactor, parker, looked);
         join_parked(reactor, parker);
         looked = sleep_parked(reactor, parker, deadline, interrupt);
@@ -279,7 +284,13 @@ static int drive_once(struct bide_reactor *reactor, struct bide_parker *parker, 
 
 void bide_driver_yield(struct bide_reactor *reactor, struct bide_parker *parker)
 {
-    (void)drive_once(reactor, parker, BIDE_NOW);
+    if (drive_once(reactor, parker, BIDE_NOW) != BIDE_EBUSY) return;
+    /* As long as the helper drives, it is woken for each event of the sources that this thread uses,
+     * though this thread never has to wait for one. */
+    bide_os_mutex_lock(&reactor->lock);
+    bool interrupt = want_role(reactor);
+    bide_os_mutex_unlock(&reactor->lock);
+    if (interrupt) bide_driver_interrupt(reactor);
 }
 
 int bide_driver_run_once(struct bide_reactor *reactor, bide_instant deadline)

@@ -29,8 +29,8 @@
  *    knows that the state was the same for the whole period.
  * 5. A thread that leaves hands on what it had: the role, an offer, the place of the standby.
  * 6. Nobody is woken for a release as such: in the steady state, the releaser comes back.
- * 7. A thread in block_on that finds the role with the helper asks for it (`wanted`, one notify); the
- *    helper releases it and it is offered to the first parked thread.
+ * 7. A thread in block_on that finds the role with the helper, when it parks or when it yields, asks for it
+ *    (`wanted`, one notify); the helper releases it and it is offered to the first parked thread, if any.
  *
  * Reactors are type-stable: freed ones are kept for the next bide_reactor_new, so that stale handles find
  * a lock and an epoch that no longer match.

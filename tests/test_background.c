@@ -1,0 +1,606 @@
+/* What waits in the background, and the helper thread "async-io" that serves it.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "test_future.h"
+
+#include "reactor/reactor.h"
+#include "support/syscalls.h"
+
+#include <signal.h>
+
+TestSuite(background, .fini = shut_down, .timeout = 60);
+
+static int helper_id(void)
+{
+    return bide_test_thread_named("async-io");
+}
+
+/* Whether the helper thread holds the role and waits in the poller, or is about to. */
+static bool helper_is_blocked(void)
+{
+    struct bide_reactor *reactor = bide_reactor_global();
+    bide_os_mutex_lock(&reactor->lock);
+    bool blocked = reactor->helper && reactor->holder == reactor->helper && reactor->blocked;
+    bide_os_mutex_unlock(&reactor->lock);
+    return blocked;
+}
+
+static bool helper_holds_role(void)
+{
+    struct bide_reactor *reactor = bide_reactor_global();
+    bide_os_mutex_lock(&reactor->lock);
+    bool holds = reactor->helper && reactor->holder == reactor->helper;
+    bide_os_mutex_unlock(&reactor->lock);
+    return holds;
+}
+
+/* A pipe whose readability a state machine awaits. */
+struct source {
+    int ends[2];
+    bide_async *async;
+    bide_readable readable;
+    struct counter counter;
+};
+
+static void open_source(struct source *source)
+{
+    make_pipe(source->ends);
+    cr_assert_ok(bide_async_new(&source->async, source->ends[0]));
+    source->counter.wakes = 0;
+}
+
+static int await_source(struct source *source)
+{
+    bide_readable_init(&source->readable, source->async);
+    return poll_with(&source->readable.future, counting(&source->counter));
+}
+
+static void take_byte(struct source *source)
+{
+    char byte;
+    cr_assert_gives(bide_read(source->async, &byte, 1, BIDE_NOW), 1);
+}
+
+static void close_source(struct source *source)
+{
+    (void)bide_cancel(&source->readable.future);
+    cr_assert_ok(bide_async_free(source->async));
+    (void)close(source->ends[1]);
+}
+
+/* --- when it is started --------------------------------------------------------------------------------- */
+
+Test(background, has_no_thread_before_one_is_needed)
+{
+    struct source source;
+    open_source(&source);
+    put(source.ends[1], "x", 1);
+    take_byte(&source);
+    char byte;
+    cr_assert_gives(bide_read(source.async, &byte, 1, bide_after(BIDE_MILLISECONDS(1))), BIDE_ETIMEDOUT);
+    bide_timer timer;
+    bide_timer_after(&timer, BIDE_MILLISECONDS(1));
+    cr_assert_ok(bide_timer_wait(&timer));
+    bide_event event;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+    cr_assert_gives(bide_event_wait(&event, bide_after(BIDE_MILLISECONDS(1))), BIDE_ETIMEDOUT);
+    cr_assert_ok(bide_sleep(BIDE_MILLISECONDS(1)));
+    /* An event waits in no reactor. */
+    struct counter counter = {0};
+    bide_event_waiting waiting;
+    bide_event_waiting_init(&waiting, &event);
+    cr_assert_gives(poll_with(&waiting.future, counting(&counter)), BIDE_PENDING);
+    bide_timer_after(&timer, 0);
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
+    cr_assert_eq(helper_id(), 0, "a helper thread");
+    cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
+
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    AWAIT(helper_id() != 0);
+    cr_assert_eq(stats_now().background, 1, "%zu wait in the background", stats_now().background);
+    cr_assert_gives(bide_cancel(&waiting.future), BIDE_READY);
+    close_source(&source);
+    cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
+}
+
+static void arm_and_cancel(struct worker *worker)
+{
+    struct counter counter = {0};
+    for (int i = 0; i < 100 && worker->result == 0; i++) {
+        bide_timer timer;
+        bide_timer_after(&timer, BIDE_HOURS(1));
+        worker->result = poll_with(&timer.future, counting(&counter));
+        if (worker->result == 0 && bide_cancel(&timer.future) != BIDE_READY) worker->result = BIDE_EINVAL;
+    }
+}
+
+Test(background, has_one_thread_whoever_needs_it)
+{
+    struct inventory before = inventory_now();
+    struct worker workers[4];
+    for (int i = 0; i < 4; i++)
+        worker_start(&workers[i], arm_and_cancel, NULL);
+    for (int i = 0; i < 4; i++)
+        cr_assert_gives(worker_join(&workers[i]), 0);
+    AWAIT(bide_test_thread_count() <= before.threads + 1);
+    cr_assert_neq(helper_id(), 0, "no helper thread");
+    expect_nothing_left(before);
+}
+
+/* The bits of a mask in the thread's status. */
+static unsigned long long status_mask(int id, const char *key)
+{
+    char path[64], line[256];
+    (void)snprintf(path, sizeof path, "/proc/self/task/%d/status", id);
+    FILE *file = fopen(path, "r");
+    cr_assert_not_null(file, "%s: %s", path, strerror(errno));
+    unsigned long long mask = 0;
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, key, strlen(key)) == 0) mask = strtoull(line + strlen(key), NULL, 16);
+    (void)fclose(file);
+    return mask;
+}
+
+Test(background, has_a_thread_that_leaves_signals_to_those_of_the_program)
+{
+    struct source source;
+    open_source(&source);
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    AWAIT(helper_id() != 0);
+    unsigned long long blocked = status_mask(helper_id(), "SigBlk:");
+    static const int ours[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE,  SIGALRM,
+                               SIGTERM, SIGCHLD, SIGTSTP, SIGURG,  SIGPROF, SIGWINCH, SIGIO};
+    static const int its_own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        cr_assert(blocked >> (ours[i] - 1) & 1, "it takes signal %d", ours[i]);
+    for (size_t i = 0; i < sizeof its_own / sizeof *its_own; i++)
+        cr_assert(!(blocked >> (its_own[i] - 1) & 1), "it blocks signal %d", its_own[i]);
+    sigset_t mask;
+    cr_assert_eq(pthread_sigmask(SIG_SETMASK, NULL, &mask), 0, "pthread_sigmask");
+    cr_assert(!sigismember(&mask, SIGUSR1) && !sigismember(&mask, SIGINT), "this thread's mask has changed");
+    close_source(&source);
+}
+
+/* --- when it cannot be started -------------------------------------------------------------------------- */
+
+/* Every way to arm something in the background gives this error, and leaves nothing behind. */
+static void expect_refusals(int expected)
+{
+    struct source source;
+    open_source(&source);
+    struct counter counter = {0};
+    char byte;
+
+    cr_assert_gives(await_source(&source), BIDE_READY);
+    cr_assert_gives(source.readable.result, expected);
+    bide_io io;
+    bide_io_read(&io, source.async, &byte, 1);
+    cr_assert_gives(poll_with(&io.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(io.result, expected);
+    cr_assert_gives(bide_async_poll_readable(source.async, counting(&counter)), expected);
+    bide_timer timer;
+    bide_timer_after(&timer, BIDE_HOURS(1));
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(bide_timer_error(&timer), expected);
+    cr_assert_eq(timer.result.ns, BIDE_NOW.ns, "a result");
+    struct manual inner;
+    bide_timeout timeout;
+    manual_init(&inner, BIDE_PENDING);
+    bide_timeout_init(&timeout, &inner.future, bide_after(BIDE_HOURS(1)));
+    cr_assert_gives(poll_with(&timeout.future, counting(&counter)), BIDE_READY);
+    cr_assert_gives(timeout.result, expected);
+    bide_event event;
+    bide_event_waiting waiting;
+    bide_set set;
+    bide_set_member member;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+    bide_event_waiting_init(&waiting, &event);
+    bide_set_init(&set);
+    cr_assert_ok(bide_set_add(&set, &member, &waiting.future, NULL));
+    cr_assert_gives(poll_with(&set.future, counting(&counter)), expected);
+    cr_assert_eq(bide_set_count(&set), 1, "the member has left");
+
+    cr_assert_eq(counter.wakes, 0, "%d wakes", counter.wakes);
+    cr_assert_eq(helper_id(), 0, "a helper thread");
+    cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
+    cr_assert_eq(stats_now().timers_pending, 0, "%zu timers are armed", stats_now().timers_pending);
+
+    /* What needs no helper works: waits on this thread. */
+    cr_assert_ok(bide_timer_set_after(&timer, BIDE_MICROSECONDS(100)));
+    cr_assert_ok(bide_timer_wait(&timer));
+    put(source.ends[1], "x", 1);
+    cr_assert_ok(bide_wait_readable(source.async, bide_after(LONG)));
+    take_byte(&source);
+    bide_event_set(&event);
+    bide_set_member *ready;
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), 0);
+    cr_assert_eq(helper_id(), 0, "a helper thread");
+    close_source(&source);
+}
+
+/* And afterwards everything works. */
+static void expect_service(void)
+{
+    struct source source;
+    open_source(&source);
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    put(source.ends[1], "x", 1);
+    AWAIT(source.counter.wakes > 0);
+    cr_assert_gives(poll_with(&source.readable.future, counting(&source.counter)), BIDE_READY);
+    cr_assert_gives(source.readable.result, 0);
+    close_source(&source);
+}
+
+Test(background, is_refused_where_threads_are_forbidden)
+{
+    bide_set_threads(false);
+    expect_refusals(BIDE_ENOTSUP);
+    bide_set_threads(true);
+    expect_service();
+}
+
+Test(background, is_refused_when_the_thread_cannot_be_started)
+{
+    for (int i = 0; i < 2; i++) {
+        bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_THREAD), 1, 1000, EAGAIN);
+        expect_refusals(BIDE_ENOTHREAD);
+        cr_assert_geq(bide_fault_clear(), 6, "fewer attempts than things to arm");
+    }
+    expect_service();
+}
+
+Test(background, goes_on_with_a_thread_that_runs_already_when_threads_are_forbidden)
+{
+    expect_service();
+    bide_set_threads(false);
+    expect_service();
+    cr_assert_ok(bide_shutdown());
+    expect_refusals(BIDE_ENOTSUP);
+}
+
+/* --- service -------------------------------------------------------------------------------------------- */
+
+static int compare(const void *a, const void *b)
+{
+    const bide_duration *x = a;
+    const bide_duration *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Reports the median of how long it took to be served, which may not be more than what nobody would
+ * notice. */
+static void expect_prompt(bide_duration *times, size_t count, const char *what)
+{
+    qsort(times, count, sizeof *times, compare);
+    bide_duration median = times[count / 2];
+    cr_log_info("%s: %lld us in the median", what, (long long)(median / 1000));
+    cr_assert_leq(median, BIDE_MILLISECONDS(50), "%s: %lld us", what, (long long)(median / 1000));
+}
+
+/* Computes: the thread does not come near the reactor. */
+static bide_duration compute_until_woken(struct counter *counter, int wakes)
+{
+    bide_instant begin = bide_now();
+    bide_instant limit = bide_instant_add(begin, LONG);
+    while (counter->wakes < wakes && bide_before(bide_now(), limit))
+        bide_os_spin_pause();
+    cr_assert_eq(counter->wakes, wakes, "%d wakes instead of %d", counter->wakes, wakes);
+    return bide_instant_since(bide_now(), begin);
+}
+
+enum { TIMES = 20 };
+
+Test(background, is_served_while_the_program_never_waits)
+{
+    bide_duration bytes[TIMES], timers[TIMES];
+    struct source source;
+    open_source(&source);
+    struct counter counter = {0};
+    for (int i = 0; i < TIMES; i++) {
+        cr_assert_gives(await_source(&source), BIDE_PENDING);
+        put(source.ends[1], "x", 1);
+        bytes[i] = compute_until_woken(&source.counter, i + 1);
+        cr_assert_gives(poll_with(&source.readable.future, counting(&source.counter)), BIDE_READY);
+        take_byte(&source);
+        bide_timer timer;
+        bide_timer_never(&timer);
+        cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+        cr_assert_ok(bide_timer_set_after(&timer, 0));
+        timers[i] = compute_until_woken(&counter, i + 1);
+        cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
+    }
+    expect_prompt(bytes, TIMES, "a descriptor");
+    expect_prompt(timers, TIMES, "a timer");
+    close_source(&source);
+}
+
+/* Sends back what it gets, until the end; not at once, so that who asks has to wait. */
+static void echo(struct worker *worker)
+{
+    int fd = *(int *)worker->arg;
+    char byte;
+    while (read(fd, &byte, 1) == 1) {
+        bide_instant until = bide_after(BIDE_MICROSECONDS(20));
+        while (bide_before(bide_now(), until))
+            bide_os_spin_pause();
+        if (write(fd, &byte, 1) != 1) return;
+    }
+}
+
+static void ask(bide_async *async)
+{
+    char byte;
+    cr_assert_gives(bide_write(async, "x", 1, BIDE_NEVER), 1);
+    cr_assert_gives(bide_read(async, &byte, 1, BIDE_NEVER), 1);
+}
+
+/* Asks for 20 ms. Returns how often the thread was away from the reactor for as long as the helper looks
+ * on. */
+static int ask_often(bide_async *async)
+{
+    int away = 0;
+    bide_instant begin = bide_now();
+    bide_instant touched = begin;
+    uint64_t turns = stats_now().turns;
+    for (bide_instant now = begin; bide_instant_since(now, begin) < BIDE_MILLISECONDS(20);) {
+        bide_instant asked = now;
+        ask(async);
+        now = bide_now();
+        if (stats_now().turns == turns) continue;
+        turns = stats_now().turns;
+        away += bide_instant_since(now, touched) >= BIDE_STANDBY_PERIOD;
+        touched = asked;
+    }
+    return away + (bide_instant_since(bide_now(), touched) >= BIDE_STANDBY_PERIOD);
+}
+
+Test(background, neither_disturbs_direct_calls_nor_is_forgotten_after_them)
+{
+    struct source source;
+    open_source(&source);
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    int pair[2];
+    make_socketpair(pair, SOCK_STREAM);
+    struct worker worker;
+    worker_start(&worker, echo, &pair[1]);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, pair[0]));
+    AWAIT(helper_id() != 0);
+    int id = helper_id();
+
+    bide_duration served[TIMES];
+    for (int i = 0; i < TIMES; i++) {
+        /* It has the role still, and is woken by each answer, until a call has to wait, or yields. */
+        int calls = 0;
+        for (; helper_holds_role(); calls++)
+            ask(async);
+        cr_assert_leq(calls, 1000, "the role was not taken back by %d calls", calls);
+
+        struct bide_test_switches switches = bide_test_thread_switches(id);
+        uint64_t hand_overs = stats_now().hand_overs;
+        bide_instant begin = bide_now();
+        int away = ask_often(async);
+        int took = (int)(stats_now().hand_overs - hand_overs);
+        long woke = bide_test_thread_switches(id).voluntary - switches.voluntary;
+        bide_duration elapsed = bide_instant_since(bide_now(), begin);
+        cr_assert_leq(took, away, "%d hand-overs, but the role was left only %d times", took, away);
+        /* It looks once each period. After a hand-over it is woken by each call until one takes the role. */
+        long limit = (long)(elapsed / BIDE_STANDBY_PERIOD) + 300L * took + 10;
+        cr_assert_leq(woke, limit, "async-io woke %ld times in %lld us", woke, (long long)(elapsed / 1000));
+
+        put(source.ends[1], "x", 1);
+        served[i] = compute_until_woken(&source.counter, i + 1);
+        cr_assert_gives(poll_with(&source.readable.future, counting(&source.counter)), BIDE_READY);
+        take_byte(&source);
+        cr_assert_gives(await_source(&source), BIDE_PENDING);
+    }
+    expect_prompt(served, TIMES, "a descriptor, after calls on another one");
+    cr_assert_ok(bide_async_free(async));
+    (void)worker_join(&worker);
+    (void)close(pair[1]);
+    close_source(&source);
+}
+
+/* There is always something to read: no call has to wait, and none would park. */
+Test(background, gives_the_role_to_a_thread_that_never_has_to_wait)
+{
+    struct source source;
+    open_source(&source);
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    int ends[2];
+    make_pipe(ends);
+    bide_async *busy;
+    cr_assert_ok(bide_async_new(&busy, ends[0]));
+    static char bytes[20000];
+    put(ends[1], bytes, sizeof bytes);
+    AWAIT(helper_is_blocked());
+    int reads = 0;
+    for (char byte; helper_holds_role() && reads < (int)sizeof bytes; reads++)
+        cr_assert_gives(bide_read(busy, &byte, 1, BIDE_NEVER), 1);
+    cr_assert_lt(reads, (int)sizeof bytes, "the helper thread kept the role");
+    cr_assert_geq(reads, 128, "the role was given after %d reads", reads);
+    /* And has it again when the thread goes off. */
+    put(source.ends[1], "x", 1);
+    (void)compute_until_woken(&source.counter, 1);
+    cr_assert_ok(bide_async_free(busy));
+    (void)close(ends[1]);
+    close_source(&source);
+}
+
+/* --- notifies ------------------------------------------------------------------------------------------- */
+
+static uint64_t notifies_so_far(void)
+{
+    AWAIT(helper_is_blocked());
+    return stats_now().notifies;
+}
+
+static void expect_notifies(uint64_t before, int expected, const char *what)
+{
+    int notifies = (int)(stats_now().notifies - before);
+    cr_assert_eq(notifies, expected, "%d notifies for %s instead of %d", notifies, what, expected);
+}
+
+Test(background, is_notified_of_a_timer_only_if_it_became_the_earliest)
+{
+    struct counter counter = {0};
+    bide_timer first, others[100], earlier;
+    bide_timer_after(&first, BIDE_HOURS(1));
+    cr_assert_gives(poll_with(&first.future, counting(&counter)), BIDE_PENDING);
+
+    uint64_t before = notifies_so_far();
+    for (int i = 0; i < 100; i++) {
+        bide_timer_after(&others[i], BIDE_HOURS(2) - i);
+        cr_assert_gives(poll_with(&others[i].future, counting(&counter)), BIDE_PENDING);
+    }
+    expect_notifies(before, 0, "a hundred later timers");
+    for (int i = 0; i < 100; i++)
+        cr_assert_ok(bide_timer_set_after(&others[i], BIDE_HOURS(3) + i));
+    expect_notifies(before, 0, "moves to later");
+    for (int i = 0; i < 50; i++)
+        cr_assert_gives(bide_cancel(&others[i].future), BIDE_READY);
+    expect_notifies(before, 0, "cancels");
+
+    bide_timer_after(&earlier, BIDE_MINUTES(30));
+    cr_assert_gives(poll_with(&earlier.future, counting(&counter)), BIDE_PENDING);
+    expect_notifies(before, 1, "an earlier timer");
+    AWAIT(stats_now().turns > 0 && helper_is_blocked());
+
+    before = notifies_so_far();
+    cr_assert_ok(bide_timer_set_after(&first, BIDE_HOURS(4)));
+    expect_notifies(before, 0, "the second moved to later");
+    cr_assert_ok(bide_timer_set_after(&others[99], BIDE_MINUTES(1)));
+    expect_notifies(before, 1, "another one moved to the front");
+
+    cr_assert_gives(bide_cancel(&first.future), BIDE_READY);
+    cr_assert_gives(bide_cancel(&earlier.future), BIDE_READY);
+    for (int i = 50; i < 100; i++)
+        cr_assert_gives(bide_cancel(&others[i].future), BIDE_READY);
+    cr_assert_eq(counter.wakes, 0, "%d wakes", counter.wakes);
+}
+
+/* --- idle ----------------------------------------------------------------------------------------------- */
+
+struct idler {
+    bide_reactor *reactor;
+    bide_event *event;
+};
+
+static void idle(struct worker *worker)
+{
+    struct idler *idler = worker->arg;
+    bide_reactor *previous = bide_reactor_enter(idler->reactor);
+    worker->result = bide_event_wait(idler->event, bide_after(BIDE_HOURS(1)));
+    bide_reactor_leave(previous);
+}
+
+enum { IDLERS = 6, SOURCES = 100 };
+
+static long switches_of(const int *ids, int count)
+{
+    long sum = 0;
+    for (int i = 0; i < count; i++) {
+        struct bide_test_switches switches = bide_test_thread_switches(ids[i]);
+        cr_assert_geq(switches.voluntary, 0, "thread %d is gone", ids[i]);
+        sum += switches.voluntary + switches.involuntary;
+    }
+    return sum;
+}
+
+static void nap(long milliseconds)
+{
+    const struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+/* The helper thread serves a hundred descriptors and a timer. Two reactors more have three threads each
+ * that wait: one drives, one is the standby, one is neither. */
+Test(background, that_is_idle_wakes_no_thread)
+{
+    static struct source sources[SOURCES];
+    for (int i = 0; i < SOURCES; i++) {
+        open_source(&sources[i]);
+        cr_assert_gives(await_source(&sources[i]), BIDE_PENDING);
+    }
+    bide_timer timer;
+    struct counter counter = {0};
+    bide_timer_after(&timer, BIDE_HOURS(1));
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+
+    bide_event event;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_MANUAL));
+    struct idler idlers[2];
+    struct worker workers[IDLERS];
+    int ids[IDLERS + 1];
+    for (int i = 0; i < IDLERS; i++) {
+        struct idler *idler = &idlers[i / 3];
+        if (i % 3 == 0) {
+            idler->event = &event;
+            cr_assert_ok(bide_reactor_new(&idler->reactor, NULL));
+        }
+        worker_start(&workers[i], idle, idler);
+        await_asleep(&workers[i]);
+        ids[i] = workers[i].id;
+    }
+    AWAIT(helper_is_blocked());
+    ids[IDLERS] = helper_id();
+
+    /* Until all have settled. */
+    long before = -1;
+    for (int quiet = 0; quiet < 5; quiet++) {
+        long now = switches_of(ids, IDLERS + 1);
+        if (now != before) quiet = 0;
+        before = now;
+        nap(20);
+    }
+    uint64_t turns = stats_now().turns;
+    nap(3000);
+    long woke = switches_of(ids, IDLERS + 1) - before;
+    cr_assert_eq(woke, 0, "%ld context switches in 3 s", woke);
+    cr_assert_eq(stats_now().turns, turns, "%d turns in 3 s", (int)(stats_now().turns - turns));
+
+    bide_event_set(&event);
+    for (int i = 0; i < IDLERS; i++)
+        cr_assert_gives(worker_join(&workers[i]), 0);
+    for (int i = 0; i < 2; i++)
+        cr_assert_ok(bide_reactor_free(idlers[i].reactor));
+    cr_assert_gives(bide_cancel(&timer.future), BIDE_READY);
+    for (int i = 0; i < SOURCES; i++)
+        close_source(&sources[i]);
+}
+
+/* On one reactor: the helper was there first, then threads took the role from it. */
+Test(background, that_is_idle_beside_waiting_threads_wakes_none)
+{
+    struct source source;
+    open_source(&source);
+    cr_assert_gives(await_source(&source), BIDE_PENDING);
+    AWAIT(helper_is_blocked());
+    bide_event event;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_MANUAL));
+    struct idler idler = {NULL, &event};
+    struct worker workers[3];
+    int ids[4];
+    for (int i = 0; i < 3; i++) {
+        worker_start(&workers[i], idle, &idler);
+        await_asleep(&workers[i]);
+        ids[i] = workers[i].id;
+    }
+    ids[3] = helper_id();
+    long before = -1;
+    for (int quiet = 0; quiet < 5; quiet++) {
+        long now = switches_of(ids, 4);
+        if (now != before) quiet = 0;
+        before = now;
+        nap(20);
+    }
+    cr_assert(!helper_is_blocked(), "the helper thread kept the role");
+    nap(500);
+    long woke = switches_of(ids, 4) - before;
+    cr_assert_eq(woke, 0, "%ld context switches in 500 ms", woke);
+    bide_event_set(&event);
+    for (int i = 0; i < 3; i++)
+        cr_assert_gives(worker_join(&workers[i]), 0);
+    close_source(&source);
+}
