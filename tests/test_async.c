@@ -147,6 +147,28 @@ Test(async, free_deregisters_then_closes)
     expect_nothing_left(before);
 }
 
+Test(async, reads_and_writes_refuse_a_borrowed_descriptor_that_would_make_them_wait)
+{
+    int ends[2];
+    make_socketpair(ends, SOCK_STREAM);
+    bide_async *async;
+    cr_assert_ok(bide_async_borrow(&async, ends[0]));
+    char byte = 'x';
+    bide_buffer piece = {&byte, 1};
+    cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), BIDE_EINVAL);
+    cr_assert_gives(bide_readv(async, &piece, 1, bide_after(LONG)), BIDE_EINVAL);
+    cr_assert_gives(bide_peek(async, &byte, 1, bide_after(LONG)), BIDE_EINVAL);
+    cr_assert_gives(bide_write(async, &byte, 1, bide_after(LONG)), BIDE_EINVAL);
+    cr_assert_gives(bide_writev(async, &piece, 1, bide_after(LONG)), BIDE_EINVAL);
+    /* The owner changes its mind. */
+    cr_assert_done(fcntl(ends[0], F_SETFL, O_NONBLOCK));
+    cr_assert_gives(bide_write(async, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_gives(bide_read(async, &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 Test(async, borrow_never_changes_flags_and_never_closes)
 {
     int ends[2];
@@ -161,7 +183,9 @@ Test(async, borrow_never_changes_flags_and_never_closes)
         put(ends[1 - i], "x", 1);
         cr_assert_gives(bide_wait_readable(async, bide_after(LONG)), 0);
         char byte;
-        cr_assert_gives(bide_read(async, &byte, 1, BIDE_NEVER), 1);
+        bool blocks = !(flags & O_NONBLOCK);
+        if (blocks) cr_assert_eq(read(ends[i], &byte, 1), 1);
+        cr_assert_gives(bide_read(async, &byte, 1, BIDE_NEVER), blocks ? BIDE_EINVAL : 1);
         cr_assert_eq(fcntl(ends[i], F_GETFL), flags);
         cr_assert_ok(bide_async_free(async));
         cr_assert(is_open(ends[i]));
@@ -200,6 +224,7 @@ Test(async, a_second_registration_is_refused_and_the_first_goes_on)
             put(ends[1], "x", 1);
             cr_assert_ok(call_join(&reader));
             char byte;
+            cr_assert_done(fcntl(ends[0], F_SETFL, flags | O_NONBLOCK)); /* it may have been lent blocking */
             cr_assert_gives(bide_read(async, &byte, 1, bide_after(LONG)), 1);
             bide_fd fd;
             cr_assert_ok(bide_async_into_fd(async, 0, &fd));

@@ -59,8 +59,8 @@ BIDE_API int bide_async_new_nonblocking(bide_async **out, bide_fd fd);
  *   not close it.
  *
  * For waiting (bide_wait_readable() …) and for operations of your own on a descriptor that another library
- * reads. Bide's reads and writes are safe on it too if it is non-blocking; on one that blocks they may wait
- * past their deadline. Free the handle before the descriptor is closed.
+ * reads. Bide's own reads and writes work on it if it is non-blocking; on one that blocks they give
+ * BIDE_EINVAL, for they could wait past any deadline. Free the handle before the descriptor is closed.
  *
  * @return as bide_async_new().
  */

@@ -57,6 +57,13 @@ int bide_os_set_nonblocking(bide_fd fd, bool on, bool *was)
     return 0;
 }
 
+int bide_os_is_blocking(bide_fd fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return bide_last_error();
+    return !(flags & O_NONBLOCK);
+}
+
 bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length)
 {
     for (;;) {

@@ -19,6 +19,9 @@ int bide_os_kind(bide_fd fd);
 /* Sets or clears the non-blocking mode; *was tells what it was. */
 int bide_os_set_nonblocking(bide_fd fd, bool on, bool *was);
 
+/* Whether calls on it may wait: 1, 0 or an error. */
+int bide_os_is_blocking(bide_fd fd);
+
 bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length);
 bide_ssize bide_os_readv(bide_fd fd, const bide_buffer *buffers, size_t count);
 bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length);

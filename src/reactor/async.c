@@ -44,7 +44,9 @@ int bide_async_new_nonblocking(bide_async **out, bide_fd fd)
 
 int bide_async_borrow(bide_async **out, bide_fd fd)
 {
-    return wrap(out, fd, 0, false);
+    int blocks = bide_os_is_blocking(fd);
+    if (out) *out = NULL;
+    return blocks < 0 ? blocks : wrap(out, fd, blocks ? BIDE_SOURCE_BLOCKS : 0, false);
 }
 
 int bide_async_free(bide_async *async)

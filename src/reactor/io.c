@@ -43,6 +43,12 @@ static bide_ssize attempt(bide_io *io)
 {
     bide_fd fd = io->async_->fd;
     uint32_t kind = bide_source_flags(io->async_);
+    if ((kind & BIDE_SOURCE_BLOCKS) && io->kind_ != KIND_OWN) {
+        /* A call that waits knows no deadline, and a free would wait for it. The owner may have changed the
+         * mode since it lent the descriptor. */
+        int blocks = bide_os_is_blocking(fd);
+        if (blocks) return blocks < 0 ? blocks : BIDE_EINVAL;
+    }
     switch (io->kind_) {
     case KIND_READ: return bide_os_read(fd, io->address_, io->length_);
     case KIND_WRITE: return bide_os_write(fd, kind, io->address_, io->length_);

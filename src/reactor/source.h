@@ -44,7 +44,11 @@ enum {
 };
 
 /* Flags of a source, beside those of os/io.h (kind). */
-enum { BIDE_SOURCE_OWNED = 256u, BIDE_SOURCE_WAS_BLOCKING = 512u };
+enum {
+    BIDE_SOURCE_OWNED = 256u,
+    BIDE_SOURCE_WAS_BLOCKING = 512u, /* made non-blocking by us */
+    BIDE_SOURCE_BLOCKS = 1024u       /* borrowed, and blocking when it was */
+};
 
 struct bide_async {
     _Atomic uint32_t pins; /* CLOSING, CANCELED, and above them the system calls that are running */
