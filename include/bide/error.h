@@ -77,7 +77,7 @@ extern "C" {
     X(BIDE_EFREED, -107, "the handle was freed")                                                \
     X(BIDE_EADDRSYNTAX, -108, "malformed address")                                              \
     X(BIDE_EPORTRANGE, -109, "port out of range (0 to 65535)")                                  \
-    X(BIDE_EBACKEND, -110, "unknown back end, or not available on this system")                 \
+    X(BIDE_EBACKEND, -110, "unknown back end, or not available here (see BIDE_BACKEND)")        \
     X(BIDE_END, -111, "end: nothing more will come")                                            \
     X(BIDE_EEOF, -112, "end of the stream before all bytes came")
 
