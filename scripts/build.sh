@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 preset=$1
 shift
 sh scripts/setup.sh
-[ -e "build/$preset/CMakeCache.txt" ] || cmake --preset "$preset" -G Ninja
+[ -e "build/$preset/CMakeCache.txt" ] || cmake --preset "$preset"
 if [ $# -gt 0 ]; then
     cmake --build "build/$preset" --parallel "$(nproc)" --target "$@"
 else

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds and runs all tests: installs what is missing, shows its progress, ends with CTest's summary.
 #
-#   sh scripts/test.sh                  the preset dev, which has the checks for misuse
+#   sh scripts/test.sh                  the preset dev, which asserts the invariants
 #   sh scripts/test.sh asan             another preset: release, asan, tsan
 #   sh scripts/test.sh dev -R timer     further arguments go to ctest
 #
