@@ -118,6 +118,7 @@ static int set_poll(bide_future *self, bide_context *cx)
     set->result = NULL;
     detach(set);
     if (set->count_ == 0) return BIDE_READY;
+    if (cx->budget_ == 0 && !bide_context_spend(cx)) return BIDE_PENDING;
     for (int polled = 0; polled < BATCH; polled++) {
         int error;
         bide_set_member *member = take_ready(set, cx, &error);
@@ -128,6 +129,8 @@ static int set_poll(bide_future *self, bide_context *cx)
         /* A member stays registered whether or not the set's caller may wait: no last try for it. */
         inner.flags_ = BIDE_CONTEXT_SERVED;
         int answer = bide_future_poll(member->future, &inner);
+        /* Also one that is ready each time it is added, and spends nothing, leaves the others their turn. */
+        if (answer == BIDE_READY && inner.budget_ == cx->budget_ && inner.budget_ > 0) inner.budget_--;
         cx->budget_ = inner.budget_;
         if (answer == BIDE_PENDING) {
             if (!(inner.flags_ & BIDE_CONTEXT_SPENT)) continue;
