@@ -115,3 +115,83 @@ Test(attack, a_handler_that_sets_an_event_does_not_wait_for_whoever_waits_for_th
     cr_assert_ok(bide_async_free(other));
     (void)close(ends[1]);
 }
+
+/* --- sets ----------------------------------------------------------------------------------------------- */
+
+Test(attack, an_event_that_is_always_set_does_not_keep_a_set_from_what_the_kernel_has)
+{
+    bide_event event;
+    bide_event_waiting waiting;
+    bide_async *async;
+    bide_readable readable;
+    bide_set set;
+    bide_set_member always, once, *ready;
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    drain_memory(async);
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_MANUAL));
+    bide_event_set(&event);
+    bide_set_init(&set);
+    bide_readable_init(&readable, async);
+    cr_assert_ok(bide_set_add(&set, &once, &readable.future, NULL));
+    bide_event_waiting_init(&waiting, &event);
+    cr_assert_ok(bide_set_add(&set, &always, &waiting.future, NULL));
+    cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
+    put(ends[1], "x", 1);
+    int others = 0;
+    for (; ready != &once && others < 1000; others++) {
+        bide_event_waiting_init(&waiting, &event);
+        cr_assert_ok(bide_set_add(&set, &always, &waiting.future, NULL));
+        cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
+    }
+    cr_assert(ready == &once, "not among %d", others);
+    (void)bide_set_remove(&set, &always);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+}
+
+Test(attack, a_set_is_served_also_where_another_reactor_is_current)
+{
+    bide_reactor *reactor;
+    bide_timer timer;
+    bide_set set;
+    bide_set_member member, *ready;
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_set_init(&set);
+    bide_timer_after(&timer, SHORT);
+    cr_assert_ok(bide_set_add(&set, &member, &timer.future, NULL));
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_EAGAIN);
+
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
+    bide_reactor_leave(previous);
+    cr_assert(ready == &member);
+    cr_assert_ok(bide_timer_error(&timer));
+    cr_assert_ok(bide_reactor_free(reactor));
+}
+
+Test(attack, a_set_outlives_the_reactor_under_which_it_was_polled_first)
+{
+    bide_reactor *reactor;
+    bide_timer own, other;
+    bide_set set;
+    bide_set_member first, second, *ready;
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_set_init(&set);
+    bide_timer_after(&other, SHORT);
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    bide_timer_after(&own, LONG);
+    cr_assert_ok(bide_set_add(&set, &first, &own.future, NULL));
+    cr_assert_ok(bide_set_add(&set, &second, &other.future, NULL));
+    cr_assert_gives(bide_set_next(&set, BIDE_NOW, &ready), BIDE_EAGAIN);
+    bide_reactor_leave(previous);
+    cr_assert_ok(bide_reactor_free(reactor));
+
+    cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
+    cr_assert(ready == &first);
+    cr_assert_gives(bide_timer_error(&own), BIDE_ECANCELED);
+    cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
+    cr_assert(ready == &second);
+    cr_assert_ok(bide_timer_error(&other));
+}

@@ -9,8 +9,9 @@
  * 2. A member is QUEUED if and only if it is on the ready list.
  * 3. If the ready list is not empty, then the set's waiter is not linked, or its wake has been taken by
  *    the thread that queued the first member.
- * 4. The set's waiter counts as waiting in the background (service.h) while it is linked for a context
- *    that drives nothing. Members never do by themselves: who waits for the set waits for them.
+ * 4. `service_` is the reactor of the set's first poll. Members are told that whoever polls them serves that
+ *    one, so that those on it do not count as waiting in the background by themselves; the set's waiter does
+ *    (service.h) while it is linked for a context that does not drive `service_`.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/set.h>
@@ -61,10 +62,10 @@ static void member_wake(void *arg)
  * and an error if that was not possible. */
 static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
 {
-    bool background = !(cx->flags_ & BIDE_CONTEXT_SERVED);
+    bool background = !(cx->flags_ & BIDE_CONTEXT_SERVED) || cx->reactor_ != set->service_;
     bool armed = false;
-    *error = 0;
     for (;;) {
+        *error = 0;
         bide_os_mutex *lock = bide_wait_lock(set);
         if (!bide_ring_empty(&set->ready_)) {
             bide_set_member *member = (bide_set_member *)set->ready_.next_;
@@ -83,9 +84,13 @@ static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
         }
         bide_wait_unlock(lock);
         /* Starting the helper thread takes other locks: not under this one. */
-        *error = bide_service_arm(&set->service_);
-        if (*error) return NULL;
-        armed = true;
+        *error = bide_service_arm(set->service_);
+        armed = *error == 0;
+        /* Closed for good: nothing waits on it any more. */
+        if (*error == BIDE_ECANCELED)
+            background = false;
+        else if (*error)
+            return NULL;
     }
 }
 
@@ -117,7 +122,11 @@ static int set_poll(bide_future *self, bide_context *cx)
     bide_set *set = (bide_set *)self;
     set->result = NULL;
     detach(set);
-    if (set->count_ == 0) return BIDE_READY;
+    if (set->count_ == 0) {
+        set->service_ = NULL;
+        return BIDE_READY;
+    }
+    if (!set->service_) set->service_ = cx->reactor_ ? cx->reactor_ : bide_service_current();
     if (cx->budget_ == 0 && !bide_context_spend(cx)) return BIDE_PENDING;
     for (int polled = 0; polled < BATCH; polled++) {
         int error;
@@ -128,6 +137,7 @@ static int set_poll(bide_future *self, bide_context *cx)
         inner.waker_.arg = member;
         /* A member stays registered whether or not the set's caller may wait: no last try for it. */
         inner.flags_ = BIDE_CONTEXT_SERVED;
+        inner.reactor_ = set->service_;
         int answer = bide_future_poll(member->future, &inner);
         /* Also one that is ready each time it is added, and spends nothing, leaves the others their turn. */
         if (answer == BIDE_READY && inner.budget_ == cx->budget_ && inner.budget_ > 0) inner.budget_--;

@@ -88,11 +88,15 @@ void bide_background_join(const struct bide_dismissed *dismissed)
     bide_parker_delete(dismissed->parker);
 }
 
-int bide_service_arm(struct bide_reactor **reactor)
+struct bide_reactor *bide_service_current(void)
 {
-    *reactor = bide_reactor_current();
-    int error = bide_reactor_open(*reactor);
-    return error ? error : bide_background_arm(*reactor);
+    return bide_reactor_current();
+}
+
+int bide_service_arm(struct bide_reactor *reactor)
+{
+    int error = bide_reactor_open(reactor);
+    return error ? error : bide_background_arm(reactor);
 }
 
 void bide_service_disarm(struct bide_reactor *reactor)
