@@ -36,19 +36,25 @@ int bide_os_connect(bide_fd fd, const bide_address *address)
     return errno == EINTR ? BIDE_EINPROGRESS : bide_last_error();
 }
 
-int bide_os_connected(bide_fd fd, bool failed)
+/* 0, or an error: ENOTCONN while there is no peer (yet). */
+static int has_peer(bide_fd fd)
 {
     struct sockaddr_storage peer;
     socklen_t length = sizeof peer;
+    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0 ? 0 : bide_last_error();
+}
+
+int bide_os_connected(bide_fd fd, bool failed)
+{
     /* Without a reported error a peer's name is proof enough, and spares the second call. */
-    if (!failed && getpeername(fd, (struct sockaddr *)&peer, &length) == 0) return 0;
+    int state = failed ? BIDE_ENOTCONN : has_peer(fd);
+    if (state != BIDE_ENOTCONN) return state;
     int error = 0;
     socklen_t size = sizeof error;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return bide_last_error();
     if (error) return bide_error_from_system(error);
-    length = sizeof peer;
-    if (failed && getpeername(fd, (struct sockaddr *)&peer, &length) == 0) return 0;
-    return BIDE_EAGAIN;
+    if (failed) state = has_peer(fd);
+    return state == BIDE_ENOTCONN ? BIDE_EAGAIN : state;
 }
 
 int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
