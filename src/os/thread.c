@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "os/thread.h"
 
+#include "os/mutex.h"
+
 #include <bide/error.h>
 
 #include <signal.h>
@@ -83,15 +85,16 @@ void bide_os_cancel_restore(int state)
     (void)pthread_setcancelstate(state, NULL);
 }
 
-/* The exit hook: one key for the process, whose value is a small heap record. */
+/* The exit hook: one key for the process, whose value is a small heap record. Keys may run out for a while, so
+ * that a making that failed is tried again: no pthread_once. */
 struct exit_hook {
     void (*function)(void *);
     void *arg;
 };
 
 static pthread_key_t exit_key;
-static pthread_once_t exit_once = PTHREAD_ONCE_INIT;
-static bool exit_key_made;
+static bide_os_mutex exit_lock;    /* guards the making */
+static _Atomic bool exit_key_made; /* released when exit_key is written */
 
 static void run_exit_hook(void *value)
 {
@@ -100,15 +103,21 @@ static void run_exit_hook(void *value)
     hook.function(hook.arg);
 }
 
-static void make_exit_key(void)
+static bool make_exit_key(void)
 {
-    exit_key_made = pthread_key_create(&exit_key, run_exit_hook) == 0;
+    /* acquire: pairs with the release below, for exit_key */
+    if (atomic_load_explicit(&exit_key_made, memory_order_acquire)) return true;
+    bide_os_mutex_lock(&exit_lock);
+    bool made = atomic_load_explicit(&exit_key_made, memory_order_relaxed) ||
+                pthread_key_create(&exit_key, run_exit_hook) == 0;
+    atomic_store_explicit(&exit_key_made, made, memory_order_release);
+    bide_os_mutex_unlock(&exit_lock);
+    return made;
 }
 
 int bide_os_thread_at_exit(void (*function)(void *), void *arg)
 {
-    (void)pthread_once(&exit_once, make_exit_key);
-    if (!exit_key_made) return BIDE_ENOMEM;
+    if (!make_exit_key()) return BIDE_ENOMEM;
     struct exit_hook *hook = pthread_getspecific(exit_key);
     if (!hook) {
         hook = malloc(sizeof *hook);
