@@ -299,8 +299,14 @@ static void helper_wakes(void)
 int main(int argc, char **argv)
 {
     example_arguments(&demo_program, argc, argv);
-    (void)printf("Bide %s, back end %s\n\n", bide_version_string(),
-                 bide_reactor_backend(bide_reactor_global()));
+    const char *backend = bide_reactor_backend(bide_reactor_global());
+    if (!backend) {
+        (void)fprintf(stderr,
+                      "%s: the reactor cannot be opened: see BIDE_BACKEND, and the limit on descriptors\n",
+                      demo_program.name);
+        return 1;
+    }
+    (void)printf("Bide %s, back end %s\n\n", bide_version_string(), backend);
 
     example_heading(&table, (const char *const[]){"What it does", "and how that went", "in"});
     client_and_server();

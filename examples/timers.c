@@ -108,7 +108,7 @@ int main(int argc, char **argv)
 {
     example_arguments(&program, argc, argv);
     if (period == 0 || period > BIDE_DURATION_MAX / (count + 2)) {
-        (void)fprintf(stderr, "%s: that period is no use\n", program.name);
+        (void)fprintf(stderr, "%s: --period must be longer than nothing\n", program.name);
         return EXAMPLE_USAGE;
     }
     size_t total = (size_t)count + 1;
