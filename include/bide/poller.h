@@ -28,6 +28,7 @@
  * |--------------------------------------|-------------------------|------------------------------|
  * | BIDE_POLL_ONESHOT, BIDE_POLL_LEVEL   | yes                     | yes                          |
  * | BIDE_POLL_EDGE, ..._EDGE_ONESHOT     | yes                     | no: BIDE_ENOTSUP             |
+ * | devices without a poll, as /dev/null | BIDE_ENOTPOLLABLE       | always ready                 |
  * | bide_poller_fd()                     | yes                     | no: BIDE_ENOTSUP             |
  * | cost of a wait                       | by what is ready        | by what is registered        |
  *
