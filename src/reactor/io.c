@@ -160,14 +160,22 @@ void bide_io_write(bide_io *io, bide_async *async, const void *buffer, size_t le
     init_bytes(io, async, KIND_WRITE, BIDE_WRITE, buffer, length);
 }
 
+/* The array is read here, not by the kernel alone, which would answer BIDE_EFAULT to NULL. */
+static void init_vector(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction,
+                        const bide_buffer *buffers, size_t count)
+{
+    bool valid = count <= MOST_BUFFERS && (buffers || count == 0);
+    init_bytes(io, valid ? async : NULL, kind, direction, buffers, count);
+}
+
 void bide_io_readv(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
 {
-    init_bytes(io, count <= MOST_BUFFERS ? async : NULL, KIND_READV, BIDE_READ, buffers, count);
+    init_vector(io, async, KIND_READV, BIDE_READ, buffers, count);
 }
 
 void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
 {
-    init_bytes(io, count <= MOST_BUFFERS ? async : NULL, KIND_WRITEV, BIDE_WRITE, buffers, count);
+    init_vector(io, async, KIND_WRITEV, BIDE_WRITE, buffers, count);
 }
 
 void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
