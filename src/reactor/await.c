@@ -44,6 +44,7 @@ static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bid
     int answer = BIDE_PENDING;
     if (deadline.ns != BIDE_NOW.ns) {
         parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+        parker->cx.budget_ = BIDE_BUDGET;
         answer = bide_future_poll(future, &parker->cx);
         if (answer == BIDE_READY) return 0;
     }

@@ -25,6 +25,8 @@ static int last_try(bide_timeout *timeout, bide_context *cx)
 {
     uint32_t before = cx->flags_ & BIDE_CONTEXT_LAST_TRY;
     cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
+    /* There is no other time for it. */
+    if (cx->budget_ == 0) cx->budget_ = BIDE_BUDGET;
     int answer = bide_future_poll(timeout->inner_, cx);
     cx->flags_ = (cx->flags_ & ~(uint32_t)BIDE_CONTEXT_LAST_TRY) | before;
     return answer;
