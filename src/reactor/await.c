@@ -103,6 +103,21 @@ int bide_block_on(bide_future *future)
     return bide_await_on(NULL, future, BIDE_NEVER);
 }
 
+static void wake_nobody(void *arg)
+{
+    (void)arg;
+}
+
+/* Without memory to wait with: most futures need not be waited for. */
+static int cancel_at_once(bide_future *future)
+{
+    bide_context cx;
+    bide_waker nobody = {wake_nobody, NULL};
+    bide_context_init(&cx, nobody);
+    int answer = bide_future_cancel(future, &cx);
+    return answer == BIDE_PENDING ? BIDE_ENOMEM : answer;
+}
+
 int bide_cancel(bide_future *future)
 {
     struct bide_thread *thread = bide_thread_self();
@@ -110,7 +125,7 @@ int bide_cancel(bide_future *future)
     if (thread->in_waker) return BIDE_EDEADLK;
     struct bide_reactor *reactor = bide_reactor_of(thread);
     struct bide_parker *parker = bide_parker_acquire(thread);
-    if (!parker) return BIDE_ENOMEM;
+    if (!parker) return cancel_at_once(future);
     parker->cx.reactor_ = reactor;
     int answer = cancel_and_wait(reactor, parker, future);
     bide_parker_release(thread, parker);
