@@ -20,6 +20,10 @@ void *__wrap_realloc(void *memory, size_t size);
 int __real_fcntl(int fd, int command, ...);
 int __wrap_fcntl(int fd, int command, ...);
 
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+
+static _Thread_local bool no_memory;    /* calloc fails on this thread */
 static _Thread_local bool interrupt_me; /* the next realloc of this thread is interrupted by a signal */
 static _Atomic bool tell;               /* fcntl tells when the back end asks about a descriptor */
 static _Atomic bool asked;
@@ -42,6 +46,11 @@ void *__wrap_realloc(void *memory, size_t size)
         (void)raise(SIGUSR1);
     }
     return __real_realloc(memory, size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return no_memory ? NULL : __real_calloc(count, size);
 }
 
 /* Its modify asks whether the descriptor is open, just before it takes its lock. */
@@ -194,4 +203,95 @@ Test(attack, a_set_outlives_the_reactor_under_which_it_was_polled_first)
     cr_assert_ok(bide_set_next(&set, BIDE_NEVER, &ready));
     cr_assert(ready == &second);
     cr_assert_ok(bide_timer_error(&other));
+}
+
+/* --- wrong answers -------------------------------------------------------------------------------------- */
+
+Test(attack, vectored_calls_without_buffers_are_refused_whatever_is_remembered)
+{
+    bide_async *async;
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    cr_assert_gives(bide_readv(async, NULL, 3, BIDE_NOW), BIDE_EINVAL);
+    cr_assert_gives(bide_writev(async, NULL, 3, BIDE_NOW), BIDE_EINVAL);
+    drain_memory(async);
+    cr_assert_gives(bide_readv(async, NULL, 3, BIDE_NOW), BIDE_EINVAL);
+    cr_assert_gives(bide_readv(async, NULL, 0, BIDE_NOW), 0);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(ends[1]);
+}
+
+Test(attack, the_last_try_of_a_timeout_is_made_also_when_the_budget_is_spent)
+{
+    struct counter counter = {0};
+    bide_reactor *reactor; /* which nobody drives: no event tells of the byte */
+    bide_async *async;
+    bide_io io;
+    bide_timeout timeout;
+    char byte = 0;
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    drain_memory(async);
+    bide_io_read(&io, async, &byte, 1);
+    bide_timeout_init(&timeout, &io.future, bide_after(0));
+    put(ends[1], "x", 1);
+
+    bide_context cx = context_with(counting(&counter));
+    cx.budget_ = 1; /* the timer takes it */
+    cr_assert_gives(bide_future_poll(&timeout.future, &cx), BIDE_READY);
+    cr_assert_gives(timeout.result, 0);
+    cr_assert_gives(io.result, 1);
+    cr_assert_eq(byte, 'x');
+
+    cr_assert_ok(bide_async_free(async));
+    bide_reactor_leave(previous);
+    cr_assert_ok(bide_reactor_free(reactor));
+    (void)close(ends[1]);
+}
+
+static void cancel_without_memory(struct worker *worker)
+{
+    no_memory = true;
+    worker->result = bide_cancel(worker->arg);
+    no_memory = false;
+}
+
+Test(attack, a_future_that_need_not_be_waited_for_is_cancelled_also_without_memory)
+{
+    struct counter counter = {0};
+    bide_timer timer;
+    bide_timer_after(&timer, LONG);
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+    /* A thread that has never waited. */
+    struct worker worker;
+    worker_start(&worker, cancel_without_memory, &timer.future);
+    long result = worker_join(&worker);
+    cr_assert_gives(result, BIDE_READY);
+    cr_assert_eq(stats_now().timers_pending, 0);
+}
+
+Test(attack, a_late_forget_leaves_the_waker_of_whoever_has_the_slot_now)
+{
+    struct counter counter = {0};
+    bide_async *first, *now = NULL;
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_ok(bide_async_borrow(&first, ends[0]));
+    uint32_t generation = bide_source_generation(first);
+    cr_assert_ok(bide_async_free(first));
+    for (int i = 0; i < 1000 && now != first; i++) {
+        if (now) cr_assert_ok(bide_async_free(now));
+        cr_assert_ok(bide_async_borrow(&now, ends[0]));
+    }
+    cr_assert(now == first, "the slot is not used again");
+    cr_assert_gives(bide_async_poll_readable(now, counting(&counter)), BIDE_PENDING);
+    cr_assert_gives(bide_source_forget(first, generation, BIDE_READ), BIDE_EFREED);
+    put(ends[1], "x", 1);
+    AWAIT(counter.wakes == 1);
+    cr_assert_ok(bide_async_free(now));
+    close_all(ends, 2);
 }

@@ -204,9 +204,7 @@ int bide_async_forget(bide_async *async, bide_direction direction)
 {
     if (!async || (direction != BIDE_READ && direction != BIDE_WRITE)) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
-    if (bide_source_generation(async) & 1) return BIDE_EFREED;
-    bide_source_leave(async, &async->stored[direction]);
-    return 0;
+    return bide_source_forget(async, bide_source_generation(async), direction);
 }
 
 static int poll_stored(bide_async *async, bide_direction direction, bide_waker waker)

@@ -446,6 +446,18 @@ int bide_source_store(bide_async *source, uint32_t generation, bide_direction di
     return result;
 }
 
+int bide_source_forget(bide_async *source, uint32_t generation, bide_direction direction)
+{
+    bide_waiter *stored = &source->stored[direction];
+    bide_os_mutex *lock = bide_wait_lock(source);
+    uint32_t present = atomic_load_explicit(&source->generation, memory_order_relaxed);
+    bool same = present == generation || present == (generation | 1);
+    if (same && (bide_waiter_state(stored) & BIDE_WAITER_LINKED)) unlink_waiter(source, stored);
+    bide_wait_unlock(lock);
+    if (same) bide_waiter_quiesce(stored);
+    return present == generation && !(generation & 1) ? 0 : BIDE_EFREED;
+}
+
 void bide_source_leave(bide_async *source, bide_waiter *waiter)
 {
     if (bide_waiter_state(waiter) == 0) return;

@@ -120,6 +120,10 @@ int bide_source_wait(bide_async *source, uint32_t generation, bide_direction dir
 int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,
                       const bide_context *cx);
 
+/* Takes the direction's stored waiter out, and waits until no wake of it is running, also while the source is
+ * being freed; but leaves that of whoever has the slot next. 0 or BIDE_EFREED. */
+int bide_source_forget(bide_async *source, uint32_t generation, bide_direction direction);
+
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
 
