@@ -63,7 +63,7 @@ nm -g --defined-only "$static" | awk 'NF == 3 && $3 !~ /^bide_/ { print $3 }' >"
 [ ! -s "$work/foreign" ] || fail "globals of libbide.a without bide_: $(tr '\n' ' ' <"$work/foreign")"
 
 readelf -d "$shared" >"$work/dynamic"
-grep -q 'SONAME.*\[libbide\.so\.[0-9]*\]' "$work/dynamic" || fail "no soname"
+grep -q 'SONAME.*\[libbide\.so\.[0-9][0-9.]*\]' "$work/dynamic" || fail "no soname"
 grep -q 'NODELETE' "$work/dynamic" || fail "not marked nodelete"
 needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc\.' || :)
 [ -z "$needed" ] || fail "libbide.so needs $needed"
