@@ -1,4 +1,4 @@
-/* The role of the driver: who has it, how it passes from thread to thread, and that nobody waits in vain then.
+/* The role of the driver: who has it, how it passes from thread to thread, and that nobody waits in vain.
  *
  * Who drives is seen from the thread on which a waker runs.
  *
@@ -92,7 +92,7 @@ struct party {
 static void take_part(struct worker *worker)
 {
     struct party *party = worker->arg;
-    worker->result = bide_event_wait(&party->event, bide_after(LONG));
+    worker->result = bide_event_wait(&party->event, BIDE_NEVER);
     party->ended = true;
     AWAIT(party->leave);
 }
@@ -282,7 +282,7 @@ Test(driver, that_goes_off_to_compute_is_followed_by_a_thread_that_waits_without
         party_start(&party);
         AWAIT(role_now().held);
         struct call reader = {.function = call_read, .async = async, .buffer = bytes, .length = 1};
-        reader.deadline = bide_after(LONG);
+        reader.deadline = BIDE_NEVER;
         call_start(&reader);
         AWAIT(role_now().parked == 1);
         uint64_t hand_overs = stats_now().hand_overs;
@@ -380,8 +380,8 @@ static void answer(struct worker *worker)
 {
     bide_async *async = worker->arg;
     char byte;
-    while ((worker->result = bide_read(async, &byte, 1, bide_after(LONG))) == 1)
-        if ((worker->result = bide_write(async, &byte, 1, bide_after(LONG))) != 1) return;
+    while ((worker->result = bide_read(async, &byte, 1, BIDE_NEVER)) == 1)
+        if ((worker->result = bide_write(async, &byte, 1, BIDE_NEVER)) != 1) return;
 }
 
 Test(driver, changes_with_every_message_between_two_threads_and_loses_none)
@@ -397,8 +397,8 @@ Test(driver, changes_with_every_message_between_two_threads_and_loses_none)
     for (int i = 0; i < MESSAGES; i++) {
         bide_async *mine = ends[i % PAIRS][0];
         char byte;
-        cr_assert_gives(bide_write(mine, "x", 1, bide_after(LONG)), 1);
-        cr_assert_gives(bide_read(mine, &byte, 1, bide_after(LONG)), 1);
+        cr_assert_gives(bide_write(mine, "x", 1, BIDE_NEVER), 1);
+        cr_assert_gives(bide_read(mine, &byte, 1, BIDE_NEVER), 1);
     }
     for (int i = 0; i < PAIRS; i++) {
         cr_assert_ok(bide_async_free(ends[i][0]));

@@ -209,7 +209,7 @@ Test(fairness, who_drives_for_a_million_timers_gets_away_when_its_own_future_is_
     cr_assert_ok(bide_timer_set_at(&timers[0], BIDE_NEVER));
     cr_assert_gives(poll_with(&timers[0].future, waker), BIDE_PENDING);
     cr_assert_ok(bide_timer_set_at(&timers[0], bide_instant_from_ns(1)));
-    cr_assert_ok(bide_event_wait(&event, bide_after(LONG)));
+    cr_assert_ok(bide_event_wait(&event, BIDE_NEVER));
     cr_assert_leq(fired.wakes, 1000, "it had to fire %d of %d timers", fired.wakes, MILLION);
     for (int i = 0; i < MILLION; i++)
         cr_assert_gives(bide_cancel(&timers[i].future), BIDE_READY);

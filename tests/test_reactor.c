@@ -126,11 +126,11 @@ Test(reactor, starts_no_thread_and_needs_none)
     put(source.ends[1], "x", 1);
     bide_event_set(&event);
     while (stored.wakes == 0)
-        cr_assert_geq(bide_reactor_run_once(reactor, bide_after(LONG)), 0, "the reactor failed");
+        cr_assert_geq(bide_reactor_run_once(reactor, BIDE_NEVER), 0, "the reactor failed");
     for (int i = 0; i < 3; i++) {
         int answer;
         while ((answer = poll_with(&set.future, counting(&counter))) == BIDE_PENDING)
-            cr_assert_geq(bide_reactor_run_once(reactor, bide_after(LONG)), 0, "the reactor failed");
+            cr_assert_geq(bide_reactor_run_once(reactor, BIDE_NEVER), 0, "the reactor failed");
         cr_assert_gives(answer, BIDE_READY);
         cr_assert_not_null(set.result, "no member");
     }
@@ -188,7 +188,7 @@ Test(reactor, that_was_current_is_current_again_after_another_one_was_left)
 static void enter_and_sleep(struct worker *worker)
 {
     bide_reactor *previous = bide_reactor_enter(reactor);
-    worker->result = bide_event_wait(worker->arg, bide_after(LONG));
+    worker->result = bide_event_wait(worker->arg, BIDE_NEVER);
     bide_reactor_leave(previous);
 }
 
@@ -220,7 +220,7 @@ Test(reactor, serves_several_threads_that_have_entered_it)
     /* Whoever drives leaves, one after the other. */
     for (int i = 0; i < 3; i++) {
         put(source.ends[1], "x", 1);
-        cr_assert_gives(bide_read(source.async, &byte, 1, bide_after(LONG)), 1);
+        cr_assert_gives(bide_read(source.async, &byte, 1, BIDE_NEVER), 1);
         bide_event_set(&events[i]);
         cr_assert_gives(worker_join(&workers[i]), 0);
         cr_assert_gives(bide_read(source.async, &byte, 1, bide_after(BIDE_MILLISECONDS(2))), BIDE_ETIMEDOUT);
@@ -389,7 +389,7 @@ Test(reactor, that_is_blocked_in_a_turn_is_interrupted_by_an_earlier_timer)
     struct worker worker;
     worker_start(&worker, set_timer, &timer);
     while (counter.wakes == 0)
-        cr_assert_geq(bide_reactor_run_once(reactor, bide_after(LONG)), 0, "the reactor failed");
+        cr_assert_geq(bide_reactor_run_once(reactor, BIDE_NEVER), 0, "the reactor failed");
     (void)worker_join(&worker);
     cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
 }
@@ -458,7 +458,7 @@ Test(reactor, that_is_freed_lets_handles_give_back_their_descriptors)
     cr_assert_ok(bide_async_new(&source.async, fd));
     put(source.ends[1], "x", 1);
     char byte;
-    cr_assert_gives(bide_read(source.async, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_gives(bide_read(source.async, &byte, 1, BIDE_NEVER), 1);
     close_source(&source);
 }
 

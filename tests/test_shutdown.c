@@ -133,7 +133,7 @@ Test(shutdown, lets_handles_give_back_their_descriptors)
     cr_assert_eq(fd, it.ends[0], "another descriptor");
     cr_assert_ok(bide_async_new(&it.async, fd));
     put(it.ends[1], "x", 1);
-    cr_assert_gives(bide_read(it.async, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_gives(bide_read(it.async, &byte, 1, BIDE_NEVER), 1);
     end(&it);
 }
 
@@ -168,7 +168,7 @@ Test(shutdown, does_not_let_later_timers_be_served_by_a_helper_that_is_gone)
 
 static void wait_for_event(struct worker *worker)
 {
-    worker->result = bide_event_wait(worker->arg, bide_after(LONG));
+    worker->result = bide_event_wait(worker->arg, BIDE_NEVER);
 }
 
 Test(shutdown, is_refused_while_a_thread_waits_and_changes_nothing)
