@@ -295,3 +295,103 @@ Test(attack, a_late_forget_leaves_the_waker_of_whoever_has_the_slot_now)
     cr_assert_ok(bide_async_free(now));
     close_all(ends, 2);
 }
+
+/* --- threads that are cancelled ------------------------------------------------------------------------- */
+
+/* With a request to end pending, which the first cancellation point obeys. */
+static void begin_to_end(void)
+{
+    int before;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before);
+    (void)pthread_cancel(pthread_self());
+    (void)pthread_setcancelstate(before, NULL);
+}
+
+static void read_while_ending(void *arg)
+{
+    char byte;
+    (void)bide_read(arg, &byte, 1, BIDE_NOW);
+}
+
+static void poll_while_ending(void *arg)
+{
+    struct counter counter = {0};
+    bide_context cx = context_with(counting(&counter));
+    char byte;
+    bide_io io;
+    bide_io_read(&io, arg, &byte, 1);
+    (void)bide_future_poll(&io.future, &cx);
+    (void)bide_future_cancel(&io.future, &cx);
+    (void)bide_async_poll_readable(arg, counting(&counter));
+    (void)bide_async_forget(arg, BIDE_READ);
+}
+
+static void free_while_ending(void *arg)
+{
+    (void)bide_async_free(arg);
+}
+
+struct ending {
+    void (*function)(void *arg);
+    void *arg;
+};
+
+/* Ends in a frame without variables, for the address sanitizer does not hear of those that are left so. */
+static void *end_after(void *arg)
+{
+    begin_to_end();
+    ((struct ending *)arg)->function(((struct ending *)arg)->arg);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void expect_cancelled_late(void (*function)(void *arg), void *arg)
+{
+    pthread_t thread;
+    void *result;
+    struct ending ending = {function, arg};
+    cr_assert_eq(pthread_create(&thread, NULL, end_after, &ending), 0);
+    cr_assert_eq(pthread_join(thread, &result), 0);
+    cr_assert(result == PTHREAD_CANCELED, "the thread was not cancelled");
+}
+
+Test(attack, a_thread_that_is_cancelled_leaves_no_call_halfway)
+{
+    bide_async *async;
+    int ends[2];
+    make_pipe(ends);
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    expect_cancelled_late(read_while_ending, async);
+    expect_cancelled_late(poll_while_ending, async);
+    expect_cancelled_late(free_while_ending, async);
+    cr_assert_gives(bide_async_free(async), BIDE_EFREED);
+    cr_assert(!is_open(ends[0]));
+    (void)close(ends[1]);
+}
+
+static void wake_by_pipe(void *arg)
+{
+    const int *ends = arg;
+    cr_assert_eq(write(ends[1], "x", 1), 1);
+}
+
+static void set_while_ending(void *arg)
+{
+    bide_event_set(arg);
+}
+
+Test(attack, a_thread_that_is_cancelled_finishes_its_wakes)
+{
+    bide_event event;
+    bide_event_waiting waiting;
+    int ends[2];
+    make_pipe(ends);
+    bide_waker waker = {wake_by_pipe, ends};
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+    bide_event_waiting_init(&waiting, &event);
+    cr_assert_gives(poll_with(&waiting.future, waker), BIDE_PENDING);
+    expect_cancelled_late(set_while_ending, &event);
+    cr_assert_gives(poll_with(&waiting.future, waker), BIDE_READY);
+    cr_assert_ok(waiting.result);
+    close_all(ends, 2);
+}

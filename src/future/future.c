@@ -43,7 +43,10 @@ int bide_future_poll(bide_future *future, bide_context *cx)
     if (error) return error;
     uint32_t phase = future->state_ & PHASE;
     if (phase >= DONE) return BIDE_READY;
+    /* A read that is cancelled would leave the descriptor pinned, for one. */
+    int cancelable = bide_thread_cancel_disable(bide_thread_self());
     int answer = future->ops_->poll(future, cx);
+    bide_thread_cancel_restore(cancelable);
     if (answer == BIDE_PENDING)
         future->state_ = STARTED | digest(future);
     else if (answer == BIDE_READY)
@@ -61,7 +64,11 @@ int bide_future_cancel(bide_future *future, bide_context *cx)
     case CANCELED: break;
     case DONE:
     case HELD: return BIDE_COMPLETED;
-    default: answer = future->ops_->cancel(future, cx); break;
+    default: {
+        int cancelable = bide_thread_cancel_disable(bide_thread_self());
+        answer = future->ops_->cancel(future, cx);
+        bide_thread_cancel_restore(cancelable);
+    }
     }
     if (answer < BIDE_READY) return answer;
     if (future->ops_->flags & BIDE_FUTURE_STREAM)

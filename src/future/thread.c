@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/thread.h"
 
+#include "os/thread.h"
+
 #if defined(__GNUC__)
 #define NEVER_INLINED __attribute__((noinline))
 /* Initial-exec: the address is a register plus a constant, so that a signal handler on a thread that never
@@ -18,6 +20,16 @@ static _Thread_local struct bide_thread self STATIC_TLS;
 NEVER_INLINED struct bide_thread *bide_thread_self(void)
 {
     return &self;
+}
+
+int bide_thread_cancel_disable(const struct bide_thread *thread)
+{
+    return thread->parkers_used > 0 ? -1 : bide_os_cancel_disable();
+}
+
+void bide_thread_cancel_restore(int state)
+{
+    if (state >= 0) bide_os_cancel_restore(state);
 }
 
 uint32_t bide_thread_random(struct bide_thread *thread)

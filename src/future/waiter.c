@@ -82,6 +82,8 @@ void bide_wake_run(const struct bide_wake *wake)
 {
     struct bide_thread *thread = bide_thread_self();
     BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
+    /* One of the caller's own may write to a pipe, say. */
+    int cancelable = wake->firing ? bide_thread_cancel_disable(thread) : -1;
     thread->in_waker++;
     wake->waker.wake(wake->waker.arg);
     thread->in_waker--;
@@ -91,6 +93,7 @@ void bide_wake_run(const struct bide_wake *wake)
      * from here on; the futex call uses the address alone. */
     uint32_t before = atomic_fetch_sub_explicit(state, BIDE_WAITER_FIRING, memory_order_release);
     if (before & BIDE_WAITER_AWAITED) bide_os_futex_wake_all(state);
+    bide_thread_cancel_restore(cancelable);
 }
 
 void bide_batch_wake(bide_os_mutex *lock, const void *object, bide_link *batch)

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "os/io.h"
 
+#include "os/thread.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -161,7 +163,9 @@ int bide_os_ready_now(bide_fd fd, bide_direction direction)
     struct pollfd entry = {.fd = fd,
                            .events = direction == BIDE_READ ? POLLIN | POLLPRI | POLLRDHUP : POLLOUT};
     for (;;) {
+        int cancelable = bide_os_cancel_disable();
         int count = poll(&entry, 1, 0);
+        bide_os_cancel_restore(cancelable);
         if (count == 0) return 0;
         if (count > 0) return entry.revents & POLLNVAL ? BIDE_EBADF : 1;
         if (errno != EINTR) return bide_last_error();
@@ -171,7 +175,9 @@ int bide_os_ready_now(bide_fd fd, bide_direction direction)
 void bide_os_close(bide_fd fd)
 {
     int saved = errno;
+    int cancelable = bide_os_cancel_disable();
     (void)close(fd);
+    bide_os_cancel_restore(cancelable);
     errno = saved;
 }
 

@@ -60,7 +60,9 @@ int bide_os_thread_start(bide_os_thread *thread, const char *name, void (*functi
 
 void bide_os_thread_join(bide_os_thread thread)
 {
+    int cancelable = bide_os_cancel_disable();
     (void)pthread_join(thread, NULL);
+    bide_os_cancel_restore(cancelable);
 }
 
 bool bide_os_thread_is_self(bide_os_thread thread)

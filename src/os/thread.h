@@ -14,7 +14,7 @@ typedef pthread_t bide_os_thread;
  * run on the program's own threads. Returns 0, or BIDE_ENOTHREAD when the system has no room for one. */
 int bide_os_thread_start(bide_os_thread *thread, const char *name, void (*function)(void *), void *arg);
 
-/* Waits for its end and frees it. */
+/* Waits for its end and frees it. Not a cancellation point. */
 void bide_os_thread_join(bide_os_thread thread);
 
 /* Whether the calling thread is that one. */

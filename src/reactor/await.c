@@ -85,11 +85,15 @@ int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instan
     if (!future) return BIDE_EINVAL;
     if (thread->in_waker) return BIDE_EDEADLK;
     if (!reactor) reactor = bide_reactor_of(thread);
+    int cancelable = bide_thread_cancel_disable(thread);
+    int result = BIDE_ENOMEM;
     struct bide_parker *parker = bide_parker_acquire(thread);
-    if (!parker) return BIDE_ENOMEM;
-    parker->cx.reactor_ = reactor;
-    int result = await_with(reactor, parker, future, deadline);
-    bide_parker_release(thread, parker);
+    if (parker) {
+        parker->cx.reactor_ = reactor;
+        result = await_with(reactor, parker, future, deadline);
+        bide_parker_release(thread, parker);
+    }
+    bide_thread_cancel_restore(cancelable);
     return result;
 }
 
@@ -124,11 +128,17 @@ int bide_cancel(bide_future *future)
     if (!future) return BIDE_EINVAL;
     if (thread->in_waker) return BIDE_EDEADLK;
     struct bide_reactor *reactor = bide_reactor_of(thread);
+    int cancelable = bide_thread_cancel_disable(thread);
     struct bide_parker *parker = bide_parker_acquire(thread);
-    if (!parker) return cancel_at_once(future);
-    parker->cx.reactor_ = reactor;
-    int answer = cancel_and_wait(reactor, parker, future);
-    bide_parker_release(thread, parker);
+    int answer;
+    if (parker) {
+        parker->cx.reactor_ = reactor;
+        answer = cancel_and_wait(reactor, parker, future);
+        bide_parker_release(thread, parker);
+    } else {
+        answer = cancel_at_once(future);
+    }
+    bide_thread_cancel_restore(cancelable);
     return answer;
 }
 

@@ -299,12 +299,14 @@ int bide_driver_run_once(struct bide_reactor *reactor, bide_instant deadline)
     if (thread->in_waker) return BIDE_EDEADLK;
     int error = bide_reactor_open(reactor);
     if (error) return error;
+    int cancelable = bide_thread_cancel_disable(thread);
+    int result = BIDE_ENOMEM;
     struct bide_parker *parker = bide_parker_acquire(thread);
-    if (!parker) return BIDE_ENOMEM;
-    int cancelable = bide_os_cancel_disable();
-    int result = drive_once(reactor, parker, deadline);
-    bide_os_cancel_restore(cancelable);
-    bide_parker_release(thread, parker);
+    if (parker) {
+        result = drive_once(reactor, parker, deadline);
+        bide_parker_release(thread, parker);
+    }
+    bide_thread_cancel_restore(cancelable);
     return result;
 }
 
