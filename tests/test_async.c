@@ -301,7 +301,7 @@ Test(async, a_closed_or_negative_descriptor_is_refused)
 Test(async, a_device_that_cannot_be_polled_is_refused_where_the_system_can_tell)
 {
     const char *backend = bide_reactor_backend(bide_reactor_current());
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (strcmp(backend, "epoll") == 0) {
         expect_refused("/dev/null", null, BIDE_ENOTPOLLABLE);
     } else {

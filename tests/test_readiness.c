@@ -516,6 +516,51 @@ Test(readiness, a_poll_that_finds_it_ready_returns_only_when_the_stored_waker_is
     expect_nothing_left(before);
 }
 
+/* Polls with another waker than the one that is running, when there is nothing to read any more. */
+static bide_ssize call_poll_again(struct call *call)
+{
+    static struct counter counter;
+    return poll_with(call->buffer, counting(&counter)) == BIDE_PENDING ? 0 : -1000;
+}
+
+static bide_ssize call_store_again(struct call *call)
+{
+    static struct counter counter;
+    return bide_async_poll_readable(call->async, counting(&counter)) == BIDE_PENDING ? 0 : -1000;
+}
+
+Test(readiness, a_poll_with_another_waker_returns_only_when_the_last_one_is_not_running)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    struct gate gate = {false, false, false};
+    bide_readable readable;
+    bide_readable_init(&readable, ends[0]);
+    cr_assert_gives(poll_with(&readable.future, gated(&gate)), BIDE_PENDING);
+    put(bide_async_fd(ends[1]), "x", 1);
+    AWAIT(atomic_load(&gate.entered));
+    drain_memory(ends[0]);
+    struct call call = {.function = call_poll_again, .buffer = &readable.future};
+    expect_to_wait_for_gate(&call, &gate);
+    cr_assert_gives(cancel_with(&readable.future, gated(&gate)), BIDE_READY);
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
+Test(readiness, storing_another_waker_returns_only_when_the_last_one_is_not_running)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    struct gate gate = {false, false, false};
+    enter_gate(ends, &gate);
+    drain_memory(ends[0]);
+    struct call call = {.function = call_store_again, .async = ends[0]};
+    expect_to_wait_for_gate(&call, &gate);
+    cr_assert_ok(bide_async_forget(ends[0], BIDE_READ));
+    free_both(ends);
+    expect_nothing_left(before);
+}
+
 static bide_ssize call_cancel(struct call *call)
 {
     struct counter counter = {0};

@@ -658,6 +658,41 @@ Test(traps, an_event_that_comes_between_a_short_read_and_its_end_is_not_forgotte
     expect_nothing_left(before);
 }
 
+Test(traps, an_event_of_an_earlier_registration_is_not_taken_for_one_of_the_next_owner)
+{
+    /* A driver may have the event of a handle in its hands while that is freed and its slot is used again. */
+    enum { PAIRS = 40 };
+    bide_async *pairs[PAIRS][2], *ends[2];
+    for (int i = 0; i < PAIRS; i++)
+        open_channel(UNIX, pairs[i]);
+    open_channel(UNIX, ends);
+    bide_async *slot = ends[0];
+    uint64_t key = (uint64_t)bide_source_generation(slot) << 32 | slot->index;
+    free_both(ends);
+    for (int i = 0; i < PAIRS; i++)
+        free_both(pairs[i]);
+    bool reused = false;
+    for (int i = 0; i < PAIRS; i++) {
+        open_channel(UNIX, pairs[i]);
+        reused |= pairs[i][0] == slot || pairs[i][1] == slot;
+    }
+    cr_assert(reused, "the slot was not used again");
+    drain_memory(slot);
+    struct counter counter = {0};
+    cr_assert_gives(bide_async_poll_readable(slot, counting(&counter)), BIDE_PENDING);
+    uint32_t word = bide_source_readiness(slot, BIDE_READ);
+    bide_poll_event late = {.key = key, .ready = BIDE_POLL_READ | BIDE_POLL_HUP};
+    bide_source_event(bide_reactor_current(), &late);
+    cr_assert_eq(bide_source_readiness(slot, BIDE_READ), word);
+    cr_assert_eq(counter.wakes, 0);
+    late.key = (uint64_t)bide_source_generation(slot) << 32 | slot->index;
+    bide_source_event(bide_reactor_current(), &late);
+    cr_assert_eq(counter.wakes, 1, "the key is not made as it was here");
+    for (int i = 0; i < PAIRS; i++)
+        free_both(pairs[i]);
+    expect_nothing_left(before);
+}
+
 Test(traps, a_wake_is_remembered_across_reads_that_leave_something)
 {
     for (enum channel kind = 0; kind < CHANNELS; kind++) {
