@@ -223,7 +223,7 @@ Test(quiescence, a_replaced_waker_is_not_called)
 struct looker {
     bide_timer *timer;
     bide_event *event;
-    unsigned locks;
+    _Atomic unsigned locks;
     _Atomic int wakes;
 };
 

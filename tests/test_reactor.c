@@ -62,10 +62,11 @@ Test(reactor, runs_wakers_only_in_its_owners_turns)
     open_source(&source);
     struct counter counter = {0};
     bide_timer timer;
-    bide_timer_after(&timer, BIDE_MILLISECONDS(1));
-    bide_instant due = bide_timer_deadline(&timer);
+    bide_timer_never(&timer);
     cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
     cr_assert_gives(poll_with(&source.readable.future, counting(&counter)), BIDE_PENDING);
+    bide_instant due = bide_now();
+    cr_assert_ok(bide_timer_set_at(&timer, due));
     put(source.ends[1], "x", 1);
     /* This thread sleeps on another reactor meanwhile. */
     bide_reactor_leave(bide_reactor_global());
@@ -91,9 +92,10 @@ Test(reactor, waits_no_longer_than_it_may_in_a_turn)
 Test(reactor, ends_a_turn_with_the_first_timer)
 {
     bide_timer timer;
-    bide_timer_after(&timer, BIDE_MILLISECONDS(2));
+    bide_timer_never(&timer);
     struct counter counter = {0};
     cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_timer_set_after(&timer, BIDE_MILLISECONDS(2)));
     cr_assert_gives(bide_reactor_run_once(reactor, BIDE_NEVER), 1);
     cr_assert_eq(counter.wakes, 1, "%d wakes", counter.wakes);
     cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
@@ -109,7 +111,7 @@ Test(reactor, starts_no_thread_and_needs_none)
     bide_event_waiting waiting;
     bide_event_waiting_init(&waiting, &event);
     bide_timer timer;
-    bide_timer_after(&timer, BIDE_MILLISECONDS(1));
+    bide_timer_never(&timer);
     char byte;
     bide_io io;
     bide_io_read(&io, source.async, &byte, 1);
@@ -125,6 +127,7 @@ Test(reactor, starts_no_thread_and_needs_none)
     cr_assert_gives(bide_async_poll_readable(source.async, counting(&stored)), BIDE_PENDING);
     put(source.ends[1], "x", 1);
     bide_event_set(&event);
+    cr_assert_ok(bide_timer_set_after(&timer, 0));
     while (stored.wakes == 0)
         cr_assert_geq(bide_reactor_run_once(reactor, BIDE_NEVER), 0, "the reactor failed");
     for (int i = 0; i < 3; i++) {
@@ -355,9 +358,11 @@ Test(reactor, runs_inside_another_event_loop_without_spinning)
     open_source(&source);
     cr_assert_gives(poll_with(&source.readable.future, counting(&counter)), BIDE_PENDING);
     for (int i = 0; i < TIMERS; i++) {
-        bide_timer_after(&timers[i], BIDE_MILLISECONDS(2 * i + 2));
+        bide_timer_never(&timers[i]);
         cr_assert_gives(poll_with(&timers[i].future, counting(&counter)), BIDE_PENDING);
     }
+    for (int i = 0; i < TIMERS; i++)
+        cr_assert_ok(bide_timer_set_after(&timers[i], BIDE_MILLISECONDS(2 * i + 2)));
     put(source.ends[1], "x", 1);
     int turns = 0;
     for (; counter.wakes < TIMERS + 1; turns++) {
@@ -485,10 +490,14 @@ Test(reactor, is_not_freed_while_it_is_in_use)
 Test(reactor, that_is_new_begins_to_count_at_zero)
 {
     bide_timer timer;
-    bide_timer_after(&timer, BIDE_MICROSECONDS(100));
-    cr_assert_ok(bide_timer_wait(&timer));
-    cr_assert_gt(stats_of(reactor).turns, 0, "no turns");
+    bide_timer_never(&timer);
+    struct counter counter = {0};
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_timer_set_after(&timer, 0));
+    cr_assert_gives(bide_reactor_run_once(reactor, BIDE_NOW), 1);
+    cr_assert_eq(stats_of(reactor).turns, 1, "%d turns", (int)stats_of(reactor).turns);
     cr_assert_eq(stats_of(reactor).timers, 1, "%d timers", (int)stats_of(reactor).timers);
+    (void)bide_cancel(&timer.future);
     bide_reactor_leave(bide_reactor_global());
     cr_assert_ok(bide_reactor_free(reactor));
     enter_reactor();
