@@ -530,7 +530,7 @@ byte deadline = 1; /* deadline_ */
 bool armed;        /* id_ is not 0: it is in the heap */
 bool set_done;
 
-/* bide_timer_dispatch whenever the timer is due; that the driver wakes up for it is role.pml's. */
+/* bide_timer_dispatch whenever the timer is due; that the driver wakes up for it is not modelled here. */
 proctype driver()
 {
     WAKING;
@@ -567,7 +567,7 @@ proctype setter()
     set_done = true
 }
 
-/* timer_poll: look, under the lock. That an armed timer counts in the background is role.pml's. */
+/* timer_poll: look, under the lock. That an armed timer counts in the background is not modelled here. */
 inline poll(w, k)
 {
     do

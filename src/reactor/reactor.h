@@ -35,8 +35,6 @@
  * Reactors are type-stable: freed ones are kept for the next bide_reactor_new, so that stale handles find
  * a lock and an epoch that no longer match.
  *
- * docs/models/role.pml is this protocol as a model.
- *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_REACTOR_REACTOR_H
 #define BIDE_REACTOR_REACTOR_H
