@@ -1,6 +1,6 @@
 /* Waiters: how one is woken, and left alone when its owner was told so. The protocol of src/future/waiter.[ch]
  * as its users run it: src/reactor/source.c (SOURCE), src/reactor/timer.c (TIMER), src/future/event.c (AUTO,
- * MANUAL, PAIR). README.md maps the steps to the functions, and tells what is left out.
+ * MANUAL, PAIR). Each step names its function.
  *
  * PROPERTIES
  * Q  No wake of a waker that may be freed starts or runs after the poll that answered READY, after the poll that
