@@ -9,6 +9,7 @@
 
 #include "future/thread.h"
 #include "os/futex.h"
+#include "reactor/reactor.h"
 
 TestSuite(quiescence, .fini = shut_down, .timeout = 60);
 
@@ -114,6 +115,54 @@ Test(quiescence, a_cancel_does_not_answer_before_the_waker_returned_for_a_timer)
 Test(quiescence, a_poll_does_not_bring_another_waker_before_the_first_returned_for_a_timer)
 {
     wait_for_timer_with_gate(poll_meanwhile, true, BIDE_PENDING);
+}
+
+/* A thread that begins to dispatch, and goes on when another one wants to poll the timer it is about to
+ * fire. */
+struct meeting {
+    bide_reactor *reactor;
+    struct worker poller;
+    _Atomic bool begun;
+    _Atomic bool poller_started;
+};
+
+static void dispatch(struct worker *worker)
+{
+    struct meeting *meeting = worker->arg;
+    bide_os_mutex_lock(&meeting->reactor->lock);
+    meeting->begun = true;
+    AWAIT(meeting->poller_started);
+    await_asleep(&meeting->poller);
+    worker->result = bide_timer_dispatch(meeting->reactor);
+    bide_os_mutex_unlock(&meeting->reactor->lock);
+}
+
+Test(quiescence, a_poll_that_meets_the_firing_of_its_timer_waits_for_the_waker)
+{
+    struct meeting meeting = {.begun = false};
+    cr_assert_ok(bide_reactor_new(&meeting.reactor, NULL));
+    bide_reactor *previous = bide_reactor_enter(meeting.reactor);
+    bide_timer timer;
+    bide_timer_never(&timer);
+    struct gate gate = {0};
+    cr_assert_gives(poll_with(&timer.future, gated(&gate)), BIDE_PENDING);
+    cr_assert_ok(bide_timer_set_after(&timer, 0));
+    bide_reactor_leave(previous);
+
+    struct worker dispatcher;
+    worker_start(&dispatcher, dispatch, &meeting);
+    AWAIT(meeting.begun);
+    struct counter other = {0};
+    struct meanwhile it = {&timer.future, &gate, &other, false};
+    worker_start(&meeting.poller, poll_meanwhile, &it);
+    meeting.poller_started = true;
+    AWAIT(gate.entered);
+    await_asleep(&meeting.poller);
+    gate.open = true;
+    cr_assert_gives(worker_join(&meeting.poller), BIDE_READY);
+    cr_assert(it.waker_had_returned, "the waker was still running");
+    cr_assert_eq(worker_join(&dispatcher), 1, "%ld timers fired", dispatcher.result);
+    cr_assert_ok(bide_reactor_free(meeting.reactor));
 }
 
 /* `drained`: what was to be read is taken away while the waker runs. */
