@@ -1,5 +1,5 @@
 /* TCP: connecting, listening, accepting; long transfers both ways; running out of descriptors. What holds
- * for every handle is in test_async.c and test_readiness.c.
+ * for every handle is in test_async.c, test_operations.c and test_readiness.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -700,6 +700,28 @@ Test(tcp, accept_without_a_descriptor_left_gives_the_error_and_then_does_not_spi
     cr_assert_gives(bide_read(conn, &byte, 1, bide_after(LONG)), 1);
     cr_assert_ok(bide_async_free(conn));
     (void)close(client);
+    cr_assert_ok(bide_async_free(listener));
+    expect_nothing_left(before);
+}
+
+Test(tcp, every_shortage_at_accept_is_told_and_makes_the_listener_pause)
+{
+    static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM};
+    bide_address where;
+    bide_async *listener = listen_anywhere(&where), *conn;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        int client = dial(&where);
+        bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_ACCEPT), 1, 1, errors[i]);
+        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)),
+                        bide_error_from_system(errors[i]));
+        cr_assert_eq(bide_fault_clear(), 1);
+        bide_calls_reset();
+        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(SHORT)), BIDE_ETIMEDOUT);
+        cr_assert_eq(bide_calls_of(BIDE_CALL_ACCEPT), 0, "%s", bide_calls_text());
+        cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)));
+        cr_assert_ok(bide_async_free(conn));
+        (void)close(client);
+    }
     cr_assert_ok(bide_async_free(listener));
     expect_nothing_left(before);
 }
