@@ -67,6 +67,7 @@ BIDE_API int bide_address_parse(bide_address *out, const char *text);
  *
  * @param bytes the four bytes, in the order in which they are written: {127, 0, 0, 1}.
  * @param port 0 to 65535, in the order of the machine.
+ * @return the address; none for NULL.
  *
  * @code
  * static const uint8_t bytes[4] = {192, 0, 2, 1};
@@ -81,6 +82,7 @@ BIDE_API bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port);
  * @param bytes the sixteen bytes, in the order in which they are written.
  * @param port 0 to 65535, in the order of the machine.
  * @param scope the index of the interface that a link-local address belongs to; 0: none.
+ * @return the address; none for NULL.
  */
 BIDE_API bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t scope);
 

@@ -168,14 +168,15 @@ BIDE_API bide_ssize bide_peek(bide_async *async, void *buffer, size_t length, bi
 /**
  * @brief Reads exactly `length` bytes. @param done NULL, or where the number of bytes read is put, on every
  *   outcome.
- * @return 0, BIDE_EEOF if the stream ended before, or an error.
+ * @return 0, BIDE_EEOF if the stream ended before, or an error. Of no bytes: 0 or the handle's error, without
+ *   a system call.
  */
 BIDE_API int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline,
                              size_t *done);
 
 /**
  * @brief Writes all. @param done NULL, or where the number of bytes written is put, on every outcome.
- * @return 0 or an error.
+ * @return 0 or an error. Of no bytes: as bide_read_exact().
  */
 BIDE_API int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline,
                             size_t *done);

@@ -16,6 +16,8 @@
  * - A waker only notes and unparks. It may be called from any thread, more than once, and for no reason.
  *   Polling, cancelling, freeing or awaiting inside one gives BIDE_EDEADLK and changes nothing. Do not poll
  *   or cancel while holding a lock that the waker takes.
+ * - NULL where a function needs something gives BIDE_EINVAL unless it says otherwise, in every header of Bide;
+ *   one without a return value does nothing then, and a future prepared around NULL gets ready with BIDE_EINVAL.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -63,17 +65,37 @@ typedef struct bide_context {
  *
  * Futures polled with it count as waiting in the background: if no thread of the program drives the reactor,
  * the thread named "async-io" does. Lives as long as the poll call; futures copy the waker.
+ *
+ * @param waker one whose `wake` is NULL wakes nobody: for a poll that is not to be repeated.
+ *
+ * Touches its arguments alone; does not wait.
+ *
+ * @code
+ * bide_context cx;
+ * bide_waker waker = {note, &machine};
+ * bide_context_init(&cx, waker);
+ * @endcode
  */
 BIDE_API void bide_context_init(bide_context *cx, bide_waker waker);
 
-/** @brief The waker of the context: what a user-written future stores when it answers BIDE_PENDING. */
+/**
+ * @brief The waker of the context: what a user-written future stores when it answers BIDE_PENDING. Does not
+ *   wait. For NULL one that wakes nobody.
+ */
 BIDE_API bide_waker bide_context_waker(const bide_context *cx);
 
 /**
  * @brief Spends one unit of the budget that keeps a future which never has to wait from starving the rest.
  *
- * For user-written futures that loop over work of their own. @return true to go on; false: the budget is
- * spent, the waker has been called, answer BIDE_PENDING.
+ * For user-written futures that loop over work of their own. Does not wait.
+ *
+ * @return true to go on (also for NULL); false: the budget is spent, the waker has been called, answer
+ *   BIDE_PENDING.
+ *
+ * @code
+ * while (take_one(mine))
+ *     if (!bide_context_spend(cx)) return BIDE_PENDING;
+ * @endcode
  */
 BIDE_API bool bide_context_spend(bide_context *cx);
 
@@ -85,7 +107,8 @@ typedef struct bide_future bide_future;
 /** The operations of a kind of future: one constant table for each kind. */
 typedef struct bide_future_ops {
     size_t size; /**< sizeof(bide_future_ops): later versions add fields at the end */
-    /** Starts or continues; stores bide_context_waker() somewhere if it answers BIDE_PENDING. */
+    /** Starts or continues: BIDE_READY, or BIDE_PENDING after it has stored bide_context_waker() somewhere,
+     * or a negative error for misuse. */
     int (*poll)(bide_future *self, bide_context *cx);
     /**
      * Asks it to stop: BIDE_READY (stopped), BIDE_COMPLETED (had finished: the result stands), or
@@ -105,6 +128,11 @@ struct bide_future {
 /**
  * @brief Initialises the head of a user-written future; call it before the first poll and to use it again.
  *
+ * @param ops must stay for as long as the future is used; without a `poll` and a `cancel` the future counts as
+ *   uninitialised.
+ *
+ * Touches its arguments alone; does not wait.
+ *
  * @code
  * static const bide_future_ops my_ops = {sizeof my_ops, my_poll, my_cancel, 0};
  * bide_future_init(&mine->future, &my_ops);
@@ -116,8 +144,13 @@ BIDE_API void bide_future_init(bide_future *future, const bide_future_ops *ops);
  * @brief Polls once. Does not wait.
  *
  * @return BIDE_READY (also for one that was ready before: it is not polled again), BIDE_PENDING, or
- *   BIDE_EDEADLK inside a waker, BIDE_EMOVED if it was moved since its first poll, BIDE_EINVAL for NULL or an
- *   uninitialised future.
+ *   BIDE_EDEADLK inside a waker, BIDE_EMOVED if it was moved since its first poll, BIDE_EINVAL for NULL, an
+ *   uninitialised future, or one whose own poll gave an answer that is none (above BIDE_READY); or the
+ *   negative error that its own poll gave. An error leaves the future in the state that it was in.
+ *
+ * @code
+ * if (bide_future_poll(&mine->future, &cx) == BIDE_READY) take(mine->result);
+ * @endcode
  */
 BIDE_API int bide_future_poll(bide_future *future, bide_context *cx);
 
@@ -126,7 +159,7 @@ BIDE_API int bide_future_poll(bide_future *future, bide_context *cx);
  *
  * @return BIDE_READY: stopped, or never started; its result is BIDE_ECANCELED. BIDE_COMPLETED: it had
  *   finished, its result is valid. BIDE_PENDING: the kernel still owns its buffer, the waker will be called.
- *   BIDE_EDEADLK, BIDE_EMOVED, BIDE_EINVAL as bide_future_poll().
+ *   BIDE_EDEADLK, BIDE_EMOVED, BIDE_EINVAL as bide_future_poll(); here an answer above BIDE_COMPLETED is none.
  */
 BIDE_API int bide_future_cancel(bide_future *future, bide_context *cx);
 

@@ -117,13 +117,17 @@ BIDE_API int bide_poller_new(bide_poller **out, const char *backend);
  */
 BIDE_API void bide_poller_free(bide_poller *poller);
 
-/** @brief The name of the back end in use: "epoll" or "poll". Static storage. Thread-safe. */
+/**
+ * @brief The name of the back end in use: "epoll" or "poll"; NULL for NULL. Static storage. Thread-safe; does
+ *   not wait.
+ */
 BIDE_API const char *bide_poller_backend(const bide_poller *poller);
 
 /**
  * @brief Whether this poller's back end can do a mode: `bide_poller_supports(p, BIDE_POLL_EDGE)`.
  *
- * BIDE_POLL_ONESHOT is always supported. Any value that is no mode gives false. Thread-safe.
+ * BIDE_POLL_ONESHOT is always supported. Any value that is no mode, and NULL, give false. Thread-safe; does not
+ * wait.
  */
 BIDE_API bool bide_poller_supports(const bide_poller *poller, bide_poll_mode mode);
 
@@ -139,7 +143,7 @@ BIDE_API bool bide_poller_supports(const bide_poller *poller, bide_poll_mode mod
  *        BIDE_POLL_HUP and _ERR may be given and change nothing.
  * @param mode how often to report.
  * @return 0, or an error; nothing has changed then:
- *         - BIDE_EINVAL: the reserved key, an unknown bit in `interest`, no known mode;
+ *         - BIDE_EINVAL: NULL, the reserved key, an unknown bit in `interest`, no known mode;
  *         - BIDE_ENOTSUP: the back end does not have this mode, see bide_poller_supports();
  *         - BIDE_EEXIST: `fd` is registered here already; that registration goes on as it was;
  *         - BIDE_ENOTPOLLABLE: a regular file, a folder, or a device that cannot be polled;
@@ -174,8 +178,8 @@ BIDE_API int bide_poller_modify(bide_poller *poller, bide_fd fd, uint64_t key, u
  * who frees what a key stands for must make sure that no wait is under way, or use keys that can be told to
  * be stale.
  *
- * @return 0, BIDE_ENOENT: `fd` is not registered here, or BIDE_EBADF: closed or negative, and so not
- *         registered any more.
+ * @return 0, BIDE_ENOENT: `fd` is not registered here, BIDE_EBADF: closed or negative, and so not registered
+ *         any more, or BIDE_EINVAL: NULL.
  *
  * Thread-safe, also against a wait, in which it takes effect. Does not wait.
  */
@@ -193,7 +197,7 @@ BIDE_API int bide_poller_delete(bide_poller *poller, bide_fd fd);
  * @param deadline BIDE_NOW does not wait, BIDE_NEVER waits for ever.
  * @return the number of events; 0 after a notification, which may also come with events, or at the deadline.
  *         Or an error:
- *         - BIDE_EINVAL: `events` is NULL or `capacity` 0;
+ *         - BIDE_EINVAL: `poller` or `events` is NULL, or `capacity` 0;
  *         - BIDE_EBUSY: another thread is waiting; nothing was done.
  *
  * Usable from any thread, one at a time. Not inside a signal handler. Allocates nothing.
@@ -208,7 +212,7 @@ BIDE_API int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size
  * called is seen by the thread whose wait it ends. Makes a system call only if a thread is blocked in a wait
  * and nobody notified it yet.
  *
- * @return 0; there is no error at present.
+ * @return 0, or BIDE_EINVAL: NULL.
  *
  * Thread-safe, async-signal-safe; leaves `errno` as it is. Does not wait.
  */
@@ -223,7 +227,7 @@ BIDE_API int bide_poller_notify(bide_poller *poller);
  * bide_poller_wait() with BIDE_NOW; never read from it or close it. It does not know of deadlines.
  *
  * @param[out] out the descriptor; it is the poller's, and lives as long. BIDE_INVALID_FD after an error.
- * @return 0, BIDE_EINVAL: `out` is NULL, or BIDE_ENOTSUP: the back end has none.
+ * @return 0, BIDE_EINVAL: `poller` or `out` is NULL, or BIDE_ENOTSUP: the back end has none.
  *
  * Thread-safe; does not wait.
  */

@@ -236,6 +236,7 @@ static const bide_future_ops waiting_ops = {sizeof waiting_ops, waiting_poll, wa
 
 void bide_event_waiting_init(bide_event_waiting *waiting, bide_event *event)
 {
+    if (!waiting) return;
     bide_future_init(&waiting->future, &waiting_ops);
     bide_waiter_init(&waiting->waiter_);
     waiting->event_ = event;

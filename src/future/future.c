@@ -24,7 +24,9 @@ static uint32_t digest(const bide_future *future)
 
 void bide_future_init(bide_future *future, const bide_future_ops *ops)
 {
-    future->ops_ = ops;
+    if (!future) return;
+    /* One that could not be polled or cancelled is as if it had not been initialised. */
+    future->ops_ = ops && ops->poll && ops->cancel ? ops : NULL;
     future->state_ = IDLE;
 }
 
@@ -51,7 +53,8 @@ int bide_future_poll(bide_future *future, bide_context *cx)
         future->state_ = STARTED | digest(future);
     else if (answer == BIDE_READY)
         future->state_ = future->ops_->flags & BIDE_FUTURE_STREAM ? IDLE : DONE;
-    return answer;
+    /* No answer of a poll: taken for pending, it would be waited for in vain. */
+    return answer > BIDE_READY ? BIDE_EINVAL : answer;
 }
 
 int bide_future_cancel(bide_future *future, bide_context *cx)
@@ -71,6 +74,7 @@ int bide_future_cancel(bide_future *future, bide_context *cx)
     }
     }
     if (answer < BIDE_READY) return answer;
+    if (answer > BIDE_COMPLETED) return BIDE_EINVAL;
     if (future->ops_->flags & BIDE_FUTURE_STREAM)
         future->state_ = IDLE;
     else
@@ -88,8 +92,15 @@ void bide_future_release(bide_future *future)
     if ((future->state_ & PHASE) == HELD) future->state_ = IDLE;
 }
 
+static void wake_nobody(void *arg)
+{
+    (void)arg;
+}
+
 void bide_context_init(bide_context *cx, bide_waker waker)
 {
+    if (!cx) return;
+    if (!waker.wake) waker.wake = wake_nobody;
     cx->waker_ = waker;
     cx->reactor_ = NULL;
     cx->budget_ = BIDE_BUDGET;
@@ -98,7 +109,8 @@ void bide_context_init(bide_context *cx, bide_waker waker)
 
 bide_waker bide_context_waker(const bide_context *cx)
 {
-    return cx->waker_;
+    bide_waker nobody = {wake_nobody, NULL};
+    return cx ? cx->waker_ : nobody;
 }
 
 void bide_context_wake(const bide_context *cx)
@@ -109,6 +121,7 @@ void bide_context_wake(const bide_context *cx)
 
 bool bide_context_spend(bide_context *cx)
 {
+    if (!cx) return true;
     if (cx->budget_ > 0) {
         cx->budget_--;
         return true;

@@ -130,6 +130,7 @@ static const bide_future_ops racing_ops = {sizeof racing_ops, racing_poll, racin
 
 void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count, bool *completed)
 {
+    if (!racing) return;
     bide_future_init(&racing->future, &racing_ops);
     racing->futures_ = futures;
     racing->count_ = count;
@@ -193,6 +194,7 @@ static const bide_future_ops joining_ops = {sizeof joining_ops, joining_poll, jo
 
 void bide_joining_init(bide_joining *joining, bide_future *const *futures, size_t count)
 {
+    if (!joining) return;
     bide_future_init(&joining->future, &joining_ops);
     joining->futures_ = futures;
     joining->count_ = count;

@@ -166,6 +166,7 @@ static const bide_future_ops set_ops = {sizeof set_ops, set_poll, set_cancel, BI
 
 void bide_set_init(bide_set *set)
 {
+    if (!set) return;
     bide_future_init(&set->future, &set_ops);
     bide_ring_init(&set->ready_);
     bide_ring_init(&set->queue_);

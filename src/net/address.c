@@ -61,6 +61,7 @@ bide_address bide_address_ipv4(const uint8_t bytes[4], uint16_t port)
 {
     struct sockaddr_in in;
     memset(&in, 0, sizeof in);
+    if (!bytes) return from_bytes(&in, 0);
     in.sin_family = AF_INET;
     in.sin_port = htons(port);
     memcpy(&in.sin_addr, bytes, 4);
@@ -71,6 +72,7 @@ bide_address bide_address_ipv6(const uint8_t bytes[16], uint16_t port, uint32_t 
 {
     struct sockaddr_in6 in;
     memset(&in, 0, sizeof in);
+    if (!bytes) return from_bytes(&in, 0);
     in.sin6_family = AF_INET6;
     in.sin6_port = htons(port);
     in.sin6_scope_id = scope;

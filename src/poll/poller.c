@@ -100,7 +100,7 @@ void bide_poller_free(bide_poller *poller)
 
 const char *bide_poller_backend(const bide_poller *poller)
 {
-    return poller->backend->name;
+    return poller ? poller->backend->name : NULL;
 }
 
 static bool is_mode(bide_poll_mode mode)
@@ -110,12 +110,12 @@ static bool is_mode(bide_poll_mode mode)
 
 bool bide_poller_supports(const bide_poller *poller, bide_poll_mode mode)
 {
-    return is_mode(mode) && (poller->backend->modes & BIDE_POLL_MODE_BIT(mode)) != 0;
+    return poller && is_mode(mode) && (poller->backend->modes & BIDE_POLL_MODE_BIT(mode)) != 0;
 }
 
 static int check(const bide_poller *poller, uint64_t key, unsigned interest, bide_poll_mode mode)
 {
-    if (key == BIDE_POLL_KEY_RESERVED || (interest & ~INTERESTS) != 0 || !is_mode(mode)) return BIDE_EINVAL;
+    if (!poller || key == BIDE_POLL_KEY_RESERVED || (interest & ~INTERESTS) != 0 || !is_mode(mode)) return BIDE_EINVAL;
     return bide_poller_supports(poller, mode) ? 0 : BIDE_ENOTSUP;
 }
 
@@ -133,7 +133,7 @@ int bide_poller_modify(bide_poller *poller, bide_fd fd, uint64_t key, unsigned i
 
 int bide_poller_delete(bide_poller *poller, bide_fd fd)
 {
-    return poller->backend->del(poller, fd);
+    return poller ? poller->backend->del(poller, fd) : BIDE_EINVAL;
 }
 
 /* Whether a wait that found nothing is over, or was only cut short. */
@@ -146,7 +146,7 @@ static bool is_over(const bide_poller *poller, bide_instant deadline)
 
 int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capacity, bide_instant deadline)
 {
-    if (!events || capacity == 0) return BIDE_EINVAL;
+    if (!poller || !events || capacity == 0) return BIDE_EINVAL;
     if (capacity > INT_MAX) capacity = INT_MAX;
 
     const unsigned enter = deadline.ns == BIDE_NOW.ns ? BUSY : BUSY | BLOCKED;
@@ -178,6 +178,7 @@ static void wake(bide_poller *poller)
 
 int bide_poller_notify(bide_poller *poller)
 {
+    if (!poller) return BIDE_EINVAL;
     /* release: pairs with the acquire at the end of the wait that this ends, also through later
      * notifications, which continue the release sequence */
     const unsigned before = atomic_fetch_or_explicit(&poller->state, NOTIFIED, memory_order_release);
@@ -189,6 +190,7 @@ int bide_poller_fd(bide_poller *poller, bide_fd *out)
 {
     if (!out) return BIDE_EINVAL;
     *out = BIDE_INVALID_FD;
+    if (!poller) return BIDE_EINVAL;
     if (!poller->backend->fd) return BIDE_ENOTSUP;
     /* relaxed: nothing but the state itself is handed over */
     const unsigned before = atomic_fetch_or_explicit(&poller->state, EMBEDDED, memory_order_relaxed);

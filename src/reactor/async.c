@@ -159,6 +159,7 @@ static const bide_future_ops readiness_ops = {sizeof readiness_ops, readiness_po
 
 static void readiness_init(bide_readiness *readiness, bide_async *async, bide_direction direction)
 {
+    if (!readiness) return;
     bide_future_init(&readiness->future, &readiness_ops);
     bide_waiter_init(&readiness->waiter_);
     readiness->async_ = async;

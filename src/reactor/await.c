@@ -107,17 +107,11 @@ int bide_block_on(bide_future *future)
     return bide_await_on(NULL, future, BIDE_NEVER);
 }
 
-static void wake_nobody(void *arg)
-{
-    (void)arg;
-}
-
 /* Without memory to wait with: most futures need not be waited for. */
 static int cancel_at_once(bide_future *future)
 {
     bide_context cx;
-    bide_waker nobody = {wake_nobody, NULL};
-    bide_context_init(&cx, nobody);
+    bide_context_init(&cx, bide_context_waker(NULL));
     int answer = bide_future_cancel(future, &cx);
     return answer == BIDE_PENDING ? BIDE_ENOMEM : answer;
 }

@@ -131,33 +131,30 @@ static int io_cancel(bide_future *self, bide_context *cx)
 
 static const bide_future_ops io_ops = {sizeof io_ops, io_poll, io_cancel, 0};
 
-static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction)
+static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction, const void *address,
+                 size_t length, bide_operation operation)
 {
+    if (!io) return;
     bide_future_init(&io->future, &io_ops);
     bide_waiter_init(&io->waiter_);
     io->async_ = async;
     io->generation_ = bide_source_generation(async);
     io->kind_ = kind;
     io->direction_ = (uint8_t)direction;
-    io->result = BIDE_ECANCELED;
-}
-
-static void init_bytes(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction,
-                       const void *address, size_t length)
-{
-    init(io, async, kind, direction);
     io->address_ = (void *)(uintptr_t)address;
     io->length_ = length;
+    io->operation_ = operation;
+    io->result = BIDE_ECANCELED;
 }
 
 void bide_io_read(bide_io *io, bide_async *async, void *buffer, size_t length)
 {
-    init_bytes(io, async, KIND_READ, BIDE_READ, buffer, length);
+    init(io, async, KIND_READ, BIDE_READ, buffer, length, NULL);
 }
 
 void bide_io_write(bide_io *io, bide_async *async, const void *buffer, size_t length)
 {
-    init_bytes(io, async, KIND_WRITE, BIDE_WRITE, buffer, length);
+    init(io, async, KIND_WRITE, BIDE_WRITE, buffer, length, NULL);
 }
 
 /* The array is read here, not by the kernel alone, which would answer BIDE_EFAULT to NULL. */
@@ -165,7 +162,7 @@ static void init_vector(bide_io *io, bide_async *async, uint8_t kind, bide_direc
                         const bide_buffer *buffers, size_t count)
 {
     bool valid = count <= MOST_BUFFERS && (buffers || count == 0);
-    init_bytes(io, valid ? async : NULL, kind, direction, buffers, count);
+    init(io, valid ? async : NULL, kind, direction, buffers, count, NULL);
 }
 
 void bide_io_readv(bide_io *io, bide_async *async, const bide_buffer *buffers, size_t count)
@@ -180,15 +177,13 @@ void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, 
 
 void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
 {
-    init_bytes(io, async, KIND_PEEK, BIDE_READ, buffer, length);
+    init(io, async, KIND_PEEK, BIDE_READ, buffer, length, NULL);
 }
 
 static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation,
                      void *arg)
 {
-    init(io, operation ? async : NULL, KIND_OWN, direction);
-    io->operation_ = operation;
-    io->address_ = arg;
+    init(io, operation ? async : NULL, KIND_OWN, direction, arg, 0, operation);
 }
 
 void bide_io_read_with(bide_io *io, bide_async *async, bide_operation operation, void *arg)
@@ -259,10 +254,20 @@ bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *ar
     return bide_io_await(&io, deadline);
 }
 
+/* What a transfer of no bytes answers: no system call is made that could tell. */
+static int check(bide_async *async)
+{
+    if (!async) return BIDE_EINVAL;
+    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    int error = bide_source_pin(async, bide_source_generation(async));
+    if (!error) bide_source_unpin(async);
+    return error;
+}
+
 int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline, size_t *done)
 {
     size_t count = 0;
-    int error = 0;
+    int error = length == 0 ? check(async) : 0;
     while (count < length && !error) {
         bide_ssize result = bide_read(async, (char *)buffer + count, length - count, deadline);
         if (result > 0)
@@ -277,7 +282,7 @@ int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant
 int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline, size_t *done)
 {
     size_t count = 0;
-    int error = 0;
+    int error = length == 0 ? check(async) : 0;
     while (count < length && !error) {
         bide_ssize result = bide_write(async, (const char *)buffer + count, length - count, deadline);
         if (result >= 0)

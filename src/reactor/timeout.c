@@ -64,6 +64,7 @@ static const bide_future_ops timeout_ops = {sizeof timeout_ops, timeout_poll, ti
 
 void bide_timeout_init(bide_timeout *timeout, bide_future *inner, bide_instant deadline)
 {
+    if (!timeout) return;
     bide_future_init(&timeout->future, &timeout_ops);
     bide_timer_at(&timeout->timer_, deadline);
     timeout->inner_ = inner;
