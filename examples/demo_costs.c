@@ -74,7 +74,7 @@ static int open_pair(struct pair *pair)
     bide_address address;
     int error = demo_listen(&pair->listener, &address, 0);
     if (!error) error = bide_tcp_connect(&pair->here, &address, bide_after(BIDE_SECONDS(1)));
-    if (!error) error = bide_tcp_accept(pair->listener, &pair->there, NULL, bide_after(BIDE_SECONDS(1)));
+    if (!error) error = bide_accept(pair->listener, &pair->there, NULL, bide_after(BIDE_SECONDS(1)));
     if (!error) error = bide_tcp_set_nodelay(pair->here, true);
     if (!error) error = bide_tcp_set_nodelay(pair->there, true);
     if (error) close_pair(pair);
@@ -132,7 +132,7 @@ static int connections(struct cost *cost)
         bide_async *here = NULL;
         bide_async *there = NULL;
         error = bide_tcp_connect(&here, &address, deadline);
-        if (!error) error = bide_tcp_accept(listener, &there, NULL, deadline);
+        if (!error) error = bide_accept(listener, &there, NULL, deadline);
         (void)bide_async_free(here);
         (void)bide_async_free(there);
     }

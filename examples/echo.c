@@ -37,7 +37,7 @@ struct server {
     bide_set set;
 
     bide_async *listener; /* NULL once stopped */
-    bide_tcp_incoming incoming;
+    bide_incoming incoming;
     bide_set_member accepting;
     bool accepts; /* `accepting` is in the set */
     int trouble;  /* why the last accept failed, or 0 */
@@ -169,7 +169,7 @@ int echo_serve(bide_async *listener, bide_event *stop, const struct echo_setting
     struct server server = {.settings = settings, .counts = counts, .listener = listener, .stop = stop};
     *counts = (struct echo_counts){0};
     bide_set_init(&server.set);
-    bide_tcp_incoming_init(&server.incoming, listener);
+    bide_incoming_init(&server.incoming, listener);
     int error = wait_for_stop(&server);
     if (!error) error = start_accepting(&server);
 

@@ -366,13 +366,13 @@ Test(counts, an_accept_costs_two_calls_a_connection_and_a_wait_when_there_is_non
     warm_up();
     bide_calls_reset();
     for (int i = 0; i < CLIENTS - 1; i++)
-        cr_assert_ok(bide_tcp_accept(listener, &conns[i], NULL, BIDE_NEVER));
+        cr_assert_ok(bide_accept(listener, &conns[i], NULL, BIDE_NEVER));
     expect_calls("accepting from the backlog", 2 * (CLIENTS - 1));
     /* The next finds nothing, waits, and takes it. */
-    cr_assert_gives(bide_tcp_accept(listener, &conns[CLIENTS - 1], NULL, BIDE_NOW), BIDE_EAGAIN);
+    cr_assert_gives(bide_accept(listener, &conns[CLIENTS - 1], NULL, BIDE_NOW), BIDE_EAGAIN);
     cr_assert_done(connect(clients[CLIENTS - 1], address, (socklen_t)length));
     bide_calls_reset();
-    cr_assert_ok(bide_tcp_accept(listener, &conns[CLIENTS - 1], NULL, BIDE_NEVER));
+    cr_assert_ok(bide_accept(listener, &conns[CLIENTS - 1], NULL, BIDE_NEVER));
     expect_calls("waiting and accepting", edges ? 3 : 4);
     for (int i = 0; i < CLIENTS; i++) {
         cr_assert_ok(bide_async_free(conns[i]));

@@ -381,7 +381,7 @@ static int run_connect_in_the_background(void)
     bide_address where;
     struct counter counter = {0};
     bide_async *listener = scene_listener(&where);
-    bide_tcp_connecting connecting;
+    bide_connecting connecting;
     bide_tcp_connecting_init(&connecting, &where);
     int error = 0;
     int answer = poll_with(&connecting.future, counting(&counter));
@@ -403,7 +403,7 @@ static int run_accept(void)
     bide_address where;
     bide_async *listener = scene_listener(&where), *conn = NULL;
     int client = scene_dial(&where);
-    int error = bide_tcp_accept(listener, &conn, NULL, bide_after(PATIENCE));
+    int error = bide_accept(listener, &conn, NULL, bide_after(PATIENCE));
     if (error && conn) error = WRONG;
     end_of_faults();
     (void)bide_async_free(conn);
@@ -416,8 +416,8 @@ static int run_incoming(void)
 {
     bide_address where;
     bide_async *listener = scene_listener(&where);
-    bide_tcp_incoming incoming;
-    bide_tcp_incoming_init(&incoming, listener);
+    bide_incoming incoming;
+    bide_incoming_init(&incoming, listener);
     /* The first has to be waited for. */
     int error = bide_await(&incoming.future, BIDE_NOW);
     error = error == BIDE_EAGAIN ? 0 : error == 0 ? incoming.result : error;

@@ -35,8 +35,8 @@ Test(sizes, of_sources_connections_and_timers)
     PRINT(bide_readiness);
     PRINT(bide_set);
     PRINT(bide_set_member);
-    PRINT(bide_tcp_connecting);
-    PRINT(bide_tcp_incoming);
+    PRINT(bide_connecting);
+    PRINT(bide_incoming);
     PRINT(bide_timeout);
 }
 

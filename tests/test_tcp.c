@@ -59,13 +59,13 @@ static void connect_both(bide_async *ends[2])
     bide_address where;
     bide_async *listener = listen_anywhere(&where);
     cr_assert_ok(bide_tcp_connect(&ends[0], &where, bide_after(LONG)));
-    cr_assert_ok(bide_tcp_accept(listener, &ends[1], NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &ends[1], NULL, bide_after(LONG)));
     cr_assert_ok(bide_async_free(listener));
 }
 
 static bide_ssize call_accept(struct call *call)
 {
-    return bide_tcp_accept(call->async, call->buffer, NULL, call->deadline);
+    return bide_accept(call->async, call->buffer, NULL, call->deadline);
 }
 
 /* --- connecting and accepting --------------------------------------------------------------------------- */
@@ -77,7 +77,7 @@ Test(tcp, a_connection_is_made_and_carries_bytes_both_ways)
     cr_assert_neq(bide_address_port(&where), 0);
     bide_async *client, *server;
     cr_assert_ok(bide_tcp_connect(&client, &where, bide_after(LONG)));
-    cr_assert_ok(bide_tcp_accept(listener, &server, &seen, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &server, &seen, bide_after(LONG)));
     cr_assert_ok(bide_async_peer_address(client, &peer));
     cr_assert(bide_address_equal(&peer, &where));
     cr_assert_ok(bide_async_local_address(client, &local));
@@ -109,7 +109,7 @@ Test(tcp, over_ipv6_too)
     cr_assert_ok(error);
     cr_assert_ok(bide_async_local_address(listener, &where));
     cr_assert_ok(bide_tcp_connect(&client, &where, bide_after(LONG)));
-    cr_assert_ok(bide_tcp_accept(listener, &server, NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &server, NULL, bide_after(LONG)));
     char byte;
     cr_assert_gives(bide_write(client, "x", 1, bide_after(LONG)), 1);
     cr_assert_gives(bide_read(server, &byte, 1, bide_after(LONG)), 1);
@@ -125,7 +125,7 @@ Test(tcp, its_descriptors_are_non_blocking_and_close_on_exec)
     bide_async *all[3];
     all[0] = listen_anywhere(&where);
     cr_assert_ok(bide_tcp_connect(&all[1], &where, bide_after(LONG)));
-    cr_assert_ok(bide_tcp_accept(all[0], &all[2], NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(all[0], &all[2], NULL, bide_after(LONG)));
     for (int i = 0; i < 3; i++) {
         int fd = bide_async_fd(all[i]);
         cr_assert(is_nonblocking(fd));
@@ -178,18 +178,18 @@ Test(tcp, a_connect_refuses_what_is_no_address_of_its_own)
     cr_assert_gives(bide_tcp_listen(&conn, NULL, 0), BIDE_EINVAL);
     cr_assert_gives(bide_tcp_listen(&conn, &none, 0), BIDE_EINVAL);
     cr_assert_null(conn);
-    cr_assert_gives(bide_tcp_accept(NULL, &conn, NULL, BIDE_NEVER), BIDE_EINVAL);
+    cr_assert_gives(bide_accept(NULL, &conn, NULL, BIDE_NEVER), BIDE_EINVAL);
     cr_assert_gives(bide_async_local_address(NULL, &where), BIDE_EINVAL);
     cr_assert_gives(bide_async_peer_address(NULL, &where), BIDE_EINVAL);
     cr_assert_gives(bide_tcp_set_nodelay(NULL, true), BIDE_EINVAL);
     bide_async *listener = listen_anywhere(&where);
-    cr_assert_gives(bide_tcp_accept(listener, NULL, NULL, BIDE_NEVER), BIDE_EINVAL);
+    cr_assert_gives(bide_accept(listener, NULL, NULL, BIDE_NEVER), BIDE_EINVAL);
     cr_assert_gives(bide_async_local_address(listener, NULL), BIDE_EINVAL);
     cr_assert_gives(bide_async_peer_address(listener, &where), BIDE_ENOTCONN);
     cr_assert_ok(bide_async_free(listener));
     cr_assert_gives(bide_async_local_address(listener, &where), BIDE_EFREED);
     cr_assert_gives(bide_tcp_set_nodelay(listener, true), BIDE_EFREED);
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, BIDE_NEVER), BIDE_EFREED);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, BIDE_NEVER), BIDE_EFREED);
     expect_nothing_left(before);
 }
 
@@ -213,7 +213,7 @@ Test(tcp, a_server_can_be_started_again_at_once_on_the_same_port)
     bide_address where;
     bide_async *listener = listen_anywhere(&where), *client, *server;
     cr_assert_ok(bide_tcp_connect(&client, &where, bide_after(LONG)));
-    cr_assert_ok(bide_tcp_accept(listener, &server, NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &server, NULL, bide_after(LONG)));
     /* The server closes first: its end stays in TIME_WAIT. */
     cr_assert_ok(bide_async_free(server));
     char byte;
@@ -262,7 +262,7 @@ Test(tcp, a_connect_to_a_full_backlog_times_out_and_leaves_no_descriptor)
     cr_assert_eq(bide_test_fd_count(), fds);
 
     /* The same as a future that loses a race. */
-    bide_tcp_connecting connecting;
+    bide_connecting connecting;
     bide_timer limit;
     bide_tcp_connecting_init(&connecting, &where);
     bide_timer_after(&limit, SHORT);
@@ -287,7 +287,7 @@ Test(tcp, cancelling_a_connect_closes_its_descriptor)
     int fds = bide_test_fd_count();
     for (int i = 0; i < 20; i++) {
         struct counter counter = {0};
-        bide_tcp_connecting connecting;
+        bide_connecting connecting;
         bide_tcp_connecting_init(&connecting, &where);
         /* One that was never started. */
         if (i % 2) cr_assert_gives(poll_with(&connecting.future, counting(&counter)), BIDE_PENDING);
@@ -306,12 +306,12 @@ Test(tcp, a_connect_as_a_future_yields_the_connection)
 {
     bide_address where;
     bide_async *listener = listen_anywhere(&where), *server;
-    bide_tcp_connecting connecting;
+    bide_connecting connecting;
     bide_tcp_connecting_init(&connecting, &where);
     cr_assert_ok(bide_await(&connecting.future, bide_after(LONG)));
     cr_assert_ok(connecting.result);
     cr_assert_not_null(connecting.conn);
-    cr_assert_ok(bide_tcp_accept(listener, &server, NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &server, NULL, bide_after(LONG)));
     cr_assert_gives(bide_write(connecting.conn, "x", 1, bide_after(LONG)), 1);
     cr_assert_ok(bide_async_free(connecting.conn));
     cr_assert_ok(bide_async_free(server));
@@ -331,7 +331,7 @@ Test(tcp, a_connect_under_way_is_cancelled_by_a_shutdown)
     int filling[16];
     int count = fill_backlog(&where, filling, 16);
     struct counter counter = {0};
-    bide_tcp_connecting connecting;
+    bide_connecting connecting;
     bide_tcp_connecting_init(&connecting, &where);
     cr_assert_gives(poll_with(&connecting.future, counting(&counter)), BIDE_PENDING);
     cr_assert_ok(bide_shutdown());
@@ -348,16 +348,16 @@ Test(tcp, accept_observes_its_deadline_and_takes_what_is_there_in_a_last_try)
 {
     bide_address where;
     bide_async *listener = listen_anywhere(&where), *conn = (bide_async *)&where;
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
     cr_assert_null(conn);
     bide_instant deadline = bide_after(SHORT);
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, deadline), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, deadline), BIDE_ETIMEDOUT);
     cr_assert_not(bide_before(bide_now(), deadline));
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(-1)), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(-1)), BIDE_ETIMEDOUT);
     const bide_instant passed[] = {BIDE_NOW, bide_after(-1), bide_instant_from_ns(1)};
     for (int i = 0; i < 3; i++) {
         int client = dial(&where);
-        cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, passed[i]));
+        cr_assert_ok(bide_accept(listener, &conn, NULL, passed[i]));
         cr_assert_ok(bide_async_free(conn));
         (void)close(client);
     }
@@ -428,8 +428,8 @@ Test(tcp, incoming_connections_are_a_stream)
 {
     bide_address where, local;
     bide_async *listener = listen_anywhere(&where);
-    bide_tcp_incoming incoming;
-    bide_tcp_incoming_init(&incoming, listener);
+    bide_incoming incoming;
+    bide_incoming_init(&incoming, listener);
     for (int i = 0; i < 5; i++) {
         struct counter counter = {0};
         cr_assert_gives(poll_with(&incoming.future, counting(&counter)), BIDE_PENDING);
@@ -470,9 +470,9 @@ Test(tcp, incoming_of_a_freed_listener_never_accepts_from_the_next_owner_of_its_
     for (int i = 0; i < LISTENERS; i++)
         others[i] = listen_anywhere(&where);
     bide_async *listener = listen_anywhere(&where), *stale = listener;
-    bide_tcp_incoming fresh, used;
-    bide_tcp_incoming_init(&fresh, listener);
-    bide_tcp_incoming_init(&used, listener);
+    bide_incoming fresh, used;
+    bide_incoming_init(&fresh, listener);
+    bide_incoming_init(&used, listener);
     int client = dial(&where);
     cr_assert_ok(bide_await(&used.future, bide_after(LONG)));
     cr_assert_ok(used.result);
@@ -496,7 +496,7 @@ Test(tcp, incoming_of_a_freed_listener_never_accepts_from_the_next_owner_of_its_
     cr_assert_ok(bide_await(&used.future, bide_after(LONG)));
     cr_assert_gives(used.result, BIDE_ECANCELED);
     bide_async *conn;
-    cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &conn, NULL, bide_after(LONG)));
     cr_assert_ok(bide_async_free(conn));
     (void)close(client);
     for (int i = 0; i < LISTENERS; i++)
@@ -673,20 +673,20 @@ Test(tcp, accept_without_a_descriptor_left_gives_the_error_and_then_does_not_spi
 {
     bide_address where;
     bide_async *listener = listen_anywhere(&where), *conn = (bide_async *)&where;
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
     int client = dial(&where);
     forbid_descriptors();
     bide_calls_reset();
     bide_instant begin = bide_now();
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
     cr_assert_null(conn);
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(SHORT)), BIDE_ETIMEDOUT);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, BIDE_NOW), BIDE_EAGAIN);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(SHORT)), BIDE_ETIMEDOUT);
     cr_assert_eq(bide_calls_of(BIDE_CALL_ACCEPT), 1, "%s", bide_calls_text());
     /* A loop that accepts whatever happens goes round ten times a second. */
     int rounds = 0;
     while (bide_instant_since(bide_now(), begin) < BIDE_MILLISECONDS(450)) {
-        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+        cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
         rounds++;
     }
     cr_assert_leq(rounds, 5, "%d rounds", rounds);
@@ -694,7 +694,7 @@ Test(tcp, accept_without_a_descriptor_left_gives_the_error_and_then_does_not_spi
     cr_assert_leq(bide_calls_total(), 60, "%s", bide_calls_text());
     /* The connection has waited all the while. */
     allow_descriptors();
-    cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &conn, NULL, bide_after(LONG)));
     put(client, "x", 1);
     char byte;
     cr_assert_gives(bide_read(conn, &byte, 1, bide_after(LONG)), 1);
@@ -712,13 +712,13 @@ Test(tcp, every_shortage_at_accept_is_told_and_makes_the_listener_pause)
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
         int client = dial(&where);
         bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_ACCEPT), 1, 1, errors[i]);
-        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)),
+        cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)),
                         bide_error_from_system(errors[i]));
         cr_assert_eq(bide_fault_clear(), 1);
         bide_calls_reset();
-        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(SHORT)), BIDE_ETIMEDOUT);
+        cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(SHORT)), BIDE_ETIMEDOUT);
         cr_assert_eq(bide_calls_of(BIDE_CALL_ACCEPT), 0, "%s", bide_calls_text());
-        cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)));
+        cr_assert_ok(bide_accept(listener, &conn, NULL, bide_after(LONG)));
         cr_assert_ok(bide_async_free(conn));
         (void)close(client);
     }
@@ -743,7 +743,7 @@ Test(tcp, the_next_accept_goes_on_as_soon_as_bide_closes_a_descriptor)
     open_channel(UNIX, spare);
     int client = dial(&where);
     forbid_descriptors();
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
     pause_for_ever(listener);
     struct call call = {.function = call_accept, .async = listener, .buffer = &conn, .deadline = BIDE_NEVER};
     call_start(&call);
@@ -766,10 +766,10 @@ Test(tcp, the_next_accept_goes_on_after_100_ms_when_others_closed_a_descriptor)
     int client = dial(&where);
     forbid_descriptors();
     bide_instant begin = bide_now();
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
     (void)close(spare);
     bide_calls_reset();
-    cr_assert_ok(bide_tcp_accept(listener, &conn, NULL, BIDE_NEVER));
+    cr_assert_ok(bide_accept(listener, &conn, NULL, BIDE_NEVER));
     cr_assert_geq(bide_instant_since(bide_now(), begin), BIDE_MILLISECONDS(100));
     cr_assert_eq(bide_calls_of(BIDE_CALL_ACCEPT), 1, "%s", bide_calls_text());
     allow_descriptors();
@@ -786,7 +786,7 @@ Test(tcp, an_accept_that_pauses_is_cancelled_when_its_listener_goes)
         bide_async *listener = listen_anywhere(&where), *conn;
         int client = dial(&where);
         forbid_descriptors();
-        cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+        cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
         struct call call = {.function = call_accept,
                             .async = listener,
                             .buffer = &conn,
@@ -820,8 +820,8 @@ Test(tcp, an_accept_that_pauses_needs_no_reactor_but_its_listeners)
     forbid_descriptors();
     bide_calls_reset();
     bide_instant begin = bide_now();
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
-    cr_assert_gives(bide_tcp_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
+    cr_assert_gives(bide_accept(listener, &conn, NULL, bide_after(LONG)), BIDE_EMFILE);
     cr_assert_geq(bide_instant_since(bide_now(), begin), BIDE_MILLISECONDS(100));
     cr_assert_eq(bide_calls_of(BIDE_CALL_ACCEPT), 2, "%s", bide_calls_text());
     cr_assert_leq(bide_calls_total(), 10, "%s", bide_calls_text());
@@ -845,7 +845,7 @@ Test(tcp, no_connection_is_lost_while_descriptors_are_short)
     int spare[2] = {dup(0), dup(0)};
     forbid_descriptors();
     close_all(spare, 2);
-    bide_tcp_incoming incoming;
+    bide_incoming incoming;
     bide_set set;
     bide_set_member accepting;
     struct {
@@ -857,7 +857,7 @@ Test(tcp, no_connection_is_lost_while_descriptors_are_short)
     bool seen[CLIENTS] = {false};
     int accepted = 0, done = 0, shortages = 0;
     bide_set_init(&set);
-    bide_tcp_incoming_init(&incoming, listener);
+    bide_incoming_init(&incoming, listener);
     cr_assert_ok(bide_set_add(&set, &accepting, &incoming.future, NULL));
     while (done < CLIENTS) {
         bide_set_member *ready;

@@ -1,276 +1,49 @@
-/* TCP: connecting, listening, accepting, as operations on sources.
- *
- * Connecting: NEW --socket, connect: in progress, register--> WAITING --writable--> asks how it went -->
- * done, or WAITING again. The socket is registered after connect has answered, so that the first event
- * belongs to the connection (an unconnected socket reports a hang-up).
- *
- * Accepting: TAKING --no descriptors left--> PAUSED (the listener remembers it) --a descriptor closed, or 100
- * ms--> TAKING
- *
+/* TCP: connecting, listening, options. The operations themselves are in connect.c and accept.c.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include <bide/net.h>
+#include <bide/tcp.h>
 
+#include "net/connect.h"
 #include "os/io.h"
 #include "os/socket.h"
-#include "reactor/await.h"
 #include "reactor/source.h"
 
-/* How long a listener that ran out of descriptors waits if Bide closes none: others may have. */
-#define ACCEPT_PAUSE BIDE_MILLISECONDS(100)
-
-#define TCP_FLAGS (BIDE_SOURCE_OWNED | BIDE_OS_SOCKET | BIDE_OS_TCP)
-
-/* --- Connecting --- */
-
-/* The operation that asks. */
-static bide_ssize ask_connected(void *arg, bide_fd fd)
+static bool is_internet(const bide_address *address)
 {
-    bide_tcp_connecting *connecting = arg;
-    uint32_t word = bide_source_readiness(connecting->conn, BIDE_WRITE);
-    return bide_os_connected(fd, (word & (BIDE_SOURCE_ERR | BIDE_SOURCE_HUP)) != 0);
+    bide_family family = bide_address_family(address);
+    return family == BIDE_FAMILY_IPV4 || family == BIDE_FAMILY_IPV6;
 }
 
-static void give_up(bide_tcp_connecting *connecting)
+void bide_tcp_connecting_init(bide_connecting *connecting, const bide_address *address)
 {
-    (void)bide_async_free(connecting->conn);
-    connecting->conn = NULL;
-}
-
-static int start(bide_tcp_connecting *connecting)
-{
-    bide_fd fd = BIDE_INVALID_FD;
-    int error = bide_os_tcp_socket(&connecting->address_, &fd);
-    if (error) return error;
-    int state = bide_os_connect(fd, &connecting->address_);
-    error = state == BIDE_EINPROGRESS ? 0 : state;
-    /* On its way, it is ready when an event says so. */
-    if (!error) error = bide_source_new(&connecting->conn, fd, TCP_FLAGS, state == 0);
-    if (error) {
-        bide_os_close(fd);
-        bide_descriptors_closed();
-        return error;
-    }
-    bide_io_write_with(&connecting->io_, connecting->conn, ask_connected, connecting);
-    return 0;
-}
-
-static int connecting_poll(bide_future *self, bide_context *cx)
-{
-    bide_tcp_connecting *connecting = (bide_tcp_connecting *)self;
-    if (!connecting->conn) {
-        connecting->result = connecting->result == BIDE_EINVAL ? BIDE_EINVAL : start(connecting);
-        if (connecting->result) return BIDE_READY;
-    }
-    int answer = bide_future_poll(&connecting->io_.future, cx);
-    if (answer != BIDE_READY) return answer;
-    connecting->result = (int)connecting->io_.result;
-    if (connecting->result) give_up(connecting);
-    return BIDE_READY;
-}
-
-static int connecting_cancel(bide_future *self, bide_context *cx)
-{
-    bide_tcp_connecting *connecting = (bide_tcp_connecting *)self;
-    int answer = bide_future_cancel(&connecting->io_.future, cx);
-    if (answer == BIDE_PENDING) return answer;
-    give_up(connecting);
-    connecting->result = BIDE_ECANCELED;
-    return BIDE_READY;
-}
-
-static const bide_future_ops connecting_ops = {sizeof connecting_ops, connecting_poll, connecting_cancel, 0};
-
-void bide_tcp_connecting_init(bide_tcp_connecting *connecting, const bide_address *address)
-{
-    bide_future_init(&connecting->future, &connecting_ops);
-    connecting->conn = NULL;
-    connecting->result = address ? BIDE_ECANCELED : BIDE_EINVAL;
-    if (address) connecting->address_ = *address;
+    bide_connecting_prepare(connecting, address, is_internet(address));
 }
 
 int bide_tcp_connect(bide_async **out, const bide_address *address, bide_instant deadline)
 {
     if (!out) return BIDE_EINVAL;
     *out = NULL;
-    bide_tcp_connecting connecting;
+    bide_connecting connecting;
     bide_tcp_connecting_init(&connecting, address);
-    int error = bide_await(&connecting.future, deadline);
-    if (!error) error = connecting.result;
-    if (!error) *out = connecting.conn;
-    return error;
+    return bide_connecting_await(&connecting, out, deadline);
 }
-
-/* --- Listening and accepting --- */
 
 int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog)
 {
-    if (!out || !address) return BIDE_EINVAL;
+    if (!out) return BIDE_EINVAL;
     *out = NULL;
+    if (!is_internet(address)) return BIDE_EINVAL;
     bide_fd fd = BIDE_INVALID_FD;
-    int error = bide_os_tcp_socket(address, &fd);
+    int error = bide_os_stream_socket(address, &fd);
     if (error) return error;
     error = bide_os_listen(fd, address, backlog);
-    if (!error) error = bide_source_new(out, fd, TCP_FLAGS, true);
+    if (!error)
+        error = bide_source_new(out, bide_reactor_current(), fd,
+                                BIDE_SOURCE_OWNED | bide_os_stream_kind(address), true);
     if (error) {
         bide_os_close(fd);
         bide_descriptors_closed();
     }
     return error;
-}
-
-static bool out_of_descriptors(int error)
-{
-    return error == BIDE_EMFILE || error == BIDE_ENFILE || error == BIDE_ENOBUFS || error == BIDE_ENOMEM;
-}
-
-/* The listener pauses from now on. `closings` is from before the accept that failed. */
-static void pause_listener(bide_async *listener, uint32_t closings)
-{
-    bide_instant until = bide_after(ACCEPT_PAUSE);
-    bide_os_mutex *lock = bide_wait_lock(listener);
-    listener->pause_until = until.ns;
-    listener->pause_closings = closings;
-    bide_wait_unlock(lock);
-}
-
-/* Whether the listener pauses, until when, and since which closing. One that was freed does not. */
-static bool is_paused(const bide_tcp_incoming *incoming, bide_instant *until, uint32_t *closings)
-{
-    bide_async *listener = incoming->listener_;
-    bide_os_mutex *lock = bide_wait_lock(listener);
-    *until = bide_instant_from_ns(listener->pause_until);
-    *closings = listener->pause_closings;
-    bool paused = listener->pause_until != 0 && bide_source_generation(listener) == incoming->generation_;
-    if (paused && (*closings != bide_descriptors_closings() || !bide_before(bide_now(), *until))) {
-        listener->pause_until = 0;
-        paused = false;
-    }
-    bide_wait_unlock(lock);
-    return paused;
-}
-
-/* The operation that accepts. Answers 0 with a descriptor in fd_. */
-static bide_ssize take_connection(void *arg, bide_fd fd)
-{
-    bide_tcp_incoming *incoming = arg;
-    uint32_t closings = bide_descriptors_closings();
-    int error = bide_os_accept(fd, &incoming->fd_, &incoming->peer);
-    if (out_of_descriptors(error)) pause_listener(incoming->io_.async_, closings);
-    return error;
-}
-
-/* Waits while the listener pauses. BIDE_READY: it does not, go on. */
-static int sit_out_pause(bide_tcp_incoming *incoming, bide_context *cx)
-{
-    bide_instant until;
-    uint32_t closings;
-    while (is_paused(incoming, &until, &closings)) {
-        if (!bide_descriptors_wait(&incoming->closed_, cx, closings)) continue;
-        (void)bide_timer_set_at(&incoming->pause_, until);
-        if (bide_future_poll(&incoming->pause_.future, cx) == BIDE_PENDING) return BIDE_PENDING;
-        if (bide_timer_error(&incoming->pause_)) break; /* it cannot wait: rather try now */
-    }
-    bide_descriptors_leave(&incoming->closed_);
-    (void)bide_future_cancel(&incoming->pause_.future, cx);
-    return BIDE_READY;
-}
-
-static int incoming_poll(bide_future *self, bide_context *cx)
-{
-    bide_tcp_incoming *incoming = (bide_tcp_incoming *)self;
-    incoming->conn = NULL;
-    if (!incoming->listener_) {
-        incoming->result = BIDE_EINVAL;
-        return BIDE_READY;
-    }
-    if (!incoming->taking_) {
-        if (sit_out_pause(incoming, cx) == BIDE_PENDING) return BIDE_PENDING;
-        bide_io_read_with(&incoming->io_, incoming->listener_, take_connection, incoming);
-        /* Not that of whoever has the slot now. */
-        incoming->io_.generation_ = incoming->generation_;
-        incoming->taking_ = true;
-    }
-    int answer = bide_future_poll(&incoming->io_.future, cx);
-    if (answer != BIDE_READY) return answer;
-    incoming->taking_ = false;
-    incoming->result = (int)incoming->io_.result;
-    if (incoming->result) return BIDE_READY;
-    incoming->result = bide_source_new(&incoming->conn, incoming->fd_, TCP_FLAGS, true);
-    if (incoming->result) {
-        bide_os_close(incoming->fd_);
-        bide_descriptors_closed();
-    }
-    return BIDE_READY;
-}
-
-static int incoming_cancel(bide_future *self, bide_context *cx)
-{
-    bide_tcp_incoming *incoming = (bide_tcp_incoming *)self;
-    if (incoming->taking_) {
-        int answer = bide_future_cancel(&incoming->io_.future, cx);
-        if (answer == BIDE_PENDING) return answer;
-        incoming->taking_ = false;
-    }
-    bide_descriptors_leave(&incoming->closed_);
-    (void)bide_future_cancel(&incoming->pause_.future, cx);
-    incoming->result = BIDE_ECANCELED;
-    return BIDE_READY;
-}
-
-static const bide_future_ops incoming_ops = {sizeof incoming_ops, incoming_poll, incoming_cancel,
-                                             BIDE_FUTURE_STREAM};
-
-void bide_tcp_incoming_init(bide_tcp_incoming *incoming, bide_async *listener)
-{
-    bide_future_init(&incoming->future, &incoming_ops);
-    bide_waiter_init(&incoming->closed_);
-    /* Its pause belongs where its operation does: who waits for the one drives the other. */
-    bide_reactor *previous = listener ? bide_reactor_enter(bide_source_reactor(listener)) : NULL;
-    bide_timer_never(&incoming->pause_);
-    if (listener) bide_reactor_leave(previous);
-    incoming->listener_ = listener;
-    incoming->generation_ = bide_source_generation(listener);
-    incoming->taking_ = false;
-    incoming->fd_ = BIDE_INVALID_FD;
-    incoming->conn = NULL;
-    incoming->result = BIDE_ECANCELED;
-}
-
-int bide_tcp_accept(bide_async *listener, bide_async **conn, bide_address *peer, bide_instant deadline)
-{
-    if (!listener || !conn) return BIDE_EINVAL;
-    *conn = NULL;
-    bide_tcp_incoming incoming;
-    bide_tcp_incoming_init(&incoming, listener);
-    int error = bide_await_on(bide_source_reactor(listener), &incoming.future, deadline);
-    if (!error) error = incoming.result;
-    if (error) return error;
-    *conn = incoming.conn;
-    if (peer) *peer = incoming.peer;
-    return 0;
-}
-
-/* --- Asking and setting --- */
-
-static int with_descriptor(const bide_async *async, int (*ask)(bide_fd, bide_address *), bide_address *out)
-{
-    if (!async || !out) return BIDE_EINVAL;
-    bide_async *source = (bide_async *)(uintptr_t)async;
-    int error = bide_source_pin(source, bide_source_generation(source));
-    if (error) return error;
-    error = ask(source->fd, out);
-    bide_source_unpin(source);
-    return error;
-}
-
-int bide_async_local_address(const bide_async *async, bide_address *out)
-{
-    return with_descriptor(async, bide_os_local_address, out);
-}
-
-int bide_async_peer_address(const bide_async *async, bide_address *out)
-{
-    return with_descriptor(async, bide_os_peer_address, out);
 }
 
 int bide_tcp_set_nodelay(bide_async *async, bool on)

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "os/socket.h"
 
+#include "os/io.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,15 +18,21 @@ static const struct sockaddr *sockaddr_of(const bide_address *address, socklen_t
     return bytes;
 }
 
-int bide_os_tcp_socket(const bide_address *address, bide_fd *out)
+int bide_os_stream_socket(const bide_address *address, bide_fd *out)
 {
     socklen_t length;
     const struct sockaddr *bytes = sockaddr_of(address, &length);
-    if (!bytes || (bytes->sa_family != AF_INET && bytes->sa_family != AF_INET6)) return BIDE_EINVAL;
-    int fd = socket(bytes->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    if (!bytes) return BIDE_EINVAL;
+    int fd = socket(bytes->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return bide_last_error();
     *out = fd;
     return 0;
+}
+
+unsigned bide_os_stream_kind(const bide_address *address)
+{
+    bool tcp = bide_address_family(address) != BIDE_FAMILY_UNIX;
+    return tcp ? BIDE_OS_SOCKET | BIDE_OS_TCP : BIDE_OS_SOCKET;
 }
 
 int bide_os_connect(bide_fd fd, const bide_address *address)
@@ -62,6 +70,7 @@ int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
     int on = 1;
     socklen_t length;
     const struct sockaddr *bytes = sockaddr_of(address, &length);
+    /* So that a server may be started again at once; nothing to a Unix socket. */
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return bide_last_error();
     if (bind(fd, bytes, length) != 0) return bide_last_error();
     return listen(fd, backlog > 0 ? backlog : SOMAXCONN) == 0 ? 0 : bide_last_error();

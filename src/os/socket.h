@@ -5,10 +5,13 @@
 
 #include <bide/address.h>
 
-/* A non-blocking, close-on-exec TCP socket for the address. */
-int bide_os_tcp_socket(const bide_address *address, bide_fd *out);
+/* A non-blocking, close-on-exec stream socket of the address' family. */
+int bide_os_stream_socket(const bide_address *address, bide_fd *out);
 
-/* 0: connected; BIDE_EINPROGRESS: on its way; or an error. */
+/* Its kind, as bide_os_kind() would tell. */
+unsigned bide_os_stream_kind(const bide_address *address);
+
+/* 0: connected; BIDE_EINPROGRESS: on its way; BIDE_EAGAIN: a Unix listener has no room; or an error. */
 int bide_os_connect(bide_fd fd, const bide_address *address);
 
 /* How a connect went: 0 connected, BIDE_EAGAIN still on its way, or its error. `failed`: the kernel has
@@ -17,7 +20,7 @@ int bide_os_connected(bide_fd fd, bool failed);
 
 int bide_os_listen(bide_fd fd, const bide_address *address, int backlog);
 
-/* Accepts: a descriptor like those of bide_os_tcp_socket, or an error; connections that died in the
+/* Accepts: a descriptor like those of bide_os_stream_socket, or an error; connections that died in the
  * backlog are passed over. */
 int bide_os_accept(bide_fd fd, bide_fd *out, bide_address *peer);
 

@@ -27,7 +27,7 @@ static int wrap(bide_async **out, bide_fd fd, uint32_t flags, bool make_nonblock
         if (error) return error;
     }
     if (!was_nonblocking) flags |= BIDE_SOURCE_WAS_BLOCKING;
-    int error = bide_source_new(out, fd, flags | (uint32_t)kind, true);
+    int error = bide_source_new(out, bide_reactor_current(), fd, flags | (uint32_t)kind, true);
     if (error && !was_nonblocking) (void)bide_os_set_nonblocking(fd, false, NULL);
     return error;
 }

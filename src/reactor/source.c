@@ -138,9 +138,8 @@ static int register_source(bide_async *source, uint32_t generation)
     return error;
 }
 
-int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready)
+int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, uint32_t flags, bool ready)
 {
-    struct bide_reactor *reactor = bide_reactor_of(bide_thread_self());
     int error = bide_reactor_open(reactor);
     if (error) return error;
     bide_async *source = allocate();

@@ -72,8 +72,8 @@ struct bide_async {
 
 _Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
 
-/* Registers a descriptor with the current reactor. `ready`: whether it may be ready at once. */
-int bide_source_new(bide_async **out, bide_fd fd, uint32_t flags, bool ready);
+/* Registers a descriptor with the reactor. `ready`: whether it may be ready at once. */
+int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, uint32_t flags, bool ready);
 
 /* Ends it (bide_async_free, bide_async_into_fd): the descriptor, deregistered, goes to *fd. */
 int bide_source_end(bide_async *source, bide_fd *fd);
