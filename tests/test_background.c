@@ -315,6 +315,33 @@ Test(background, is_served_while_the_program_never_waits)
     close_source(&source);
 }
 
+/* Whether the helper thread has found nothing to look after, and sleeps without limit. */
+static bool helper_sleeps_on(void)
+{
+    struct bide_reactor *reactor = bide_reactor_global();
+    bide_os_mutex_lock(&reactor->lock);
+    bool sleeps = reactor->helper && reactor->standby == reactor->helper && !reactor->standby_timed &&
+                  atomic_load(&reactor->helper->state) == BIDE_PARKER_FUTEX;
+    bide_os_mutex_unlock(&reactor->lock);
+    return sleeps;
+}
+
+Test(background, is_served_by_a_helper_that_began_while_the_reactor_was_closed)
+{
+    /* What a set that is polled in the background leaves if a shutdown comes between its look at the reactor
+     * and its arming. */
+    cr_assert_ok(bide_background_arm(bide_reactor_global()));
+    AWAIT(helper_sleeps_on());
+    struct counter counter = {0};
+    bide_timer timer;
+    bide_timer_never(&timer);
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_timer_set_after(&timer, 0));
+    AWAIT(counter.wakes > 0);
+    cr_assert_gives(poll_with(&timer.future, counting(&counter)), BIDE_READY);
+    bide_background_disarm(bide_reactor_global());
+}
+
 /* Sends back what it gets, until the end; not at once, so that who asks has to wait. */
 static void echo(struct worker *worker)
 {

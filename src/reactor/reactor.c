@@ -36,6 +36,7 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
     /* acquire: pairs with the release below, so that the fast way sees the fields */
     if (atomic_load_explicit(&reactor->notifier.poller, memory_order_acquire)) return 0;
     int error = 0;
+    bool opened = false;
     bide_os_mutex_lock(&reactor->lock);
     if (!reactor->poller) {
         bide_poller *poller;
@@ -44,9 +45,12 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
             reactor->edge = bide_poller_supports(poller, BIDE_POLL_EDGE);
             reactor->poller = poller;
             atomic_store(&reactor->notifier.poller, poller);
+            opened = true;
         }
     }
     bide_os_mutex_unlock(&reactor->lock);
+    /* Who waits already sleeps without limit: there was nothing to look after. */
+    if (opened) bide_driver_call_standby(reactor);
     return error;
 }
 
