@@ -11,21 +11,44 @@
 static bide_os_mutex pool_lock;
 static struct bide_parker *pool;
 
-void bide_notifier_notify(struct bide_notifier *notifier)
+/* In the pins word: withdraw sleeps until the others are gone. The count of pins is above it. */
+enum { AWAITED = 1u, PIN = 2u };
+
+bide_poller *bide_notifier_pin(struct bide_notifier *notifier)
 {
     /* seq_cst: "pin, then read the poller" here against "clear the poller, then read the pins" in withdraw */
-    atomic_fetch_add(&notifier->pins, 1);
-    bide_poller *poller = atomic_load(&notifier->poller);
+    atomic_fetch_add(&notifier->pins, PIN);
+    return atomic_load(&notifier->poller);
+}
+
+void bide_notifier_unpin(struct bide_notifier *notifier)
+{
+    if (atomic_fetch_sub(&notifier->pins, PIN) == (PIN | AWAITED)) bide_os_futex_wake_all(&notifier->pins);
+}
+
+void bide_notifier_notify(struct bide_notifier *notifier)
+{
+    bide_poller *poller = bide_notifier_pin(notifier);
     if (poller) (void)bide_poller_notify(poller);
-    atomic_fetch_sub(&notifier->pins, 1);
+    bide_notifier_unpin(notifier);
 }
 
 bide_poller *bide_notifier_withdraw(struct bide_notifier *notifier)
 {
     bide_poller *poller = atomic_exchange(&notifier->poller, NULL);
-    /* A notify is one write to a descriptor that never blocks. */
-    while (atomic_load(&notifier->pins) != 0)
-        bide_os_spin_pause();
+    /* A pin lasts for a system call that does not block. But its holder may be preempted, by this very thread
+     * if that one has the higher priority: no spinning then. */
+    for (int spins = 0;; spins++) {
+        uint32_t seen = atomic_load(&notifier->pins);
+        if (seen < PIN) break;
+        if (spins < 100)
+            bide_os_spin_pause();
+        else if (seen & AWAITED)
+            bide_os_futex_wait(&notifier->pins, seen, BIDE_NEVER);
+        else
+            (void)atomic_compare_exchange_strong(&notifier->pins, &seen, seen | AWAITED);
+    }
+    atomic_fetch_and(&notifier->pins, ~(uint32_t)AWAITED);
     return poller;
 }
 

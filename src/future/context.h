@@ -27,18 +27,21 @@
 #include <bide/future.h>
 #include <bide/poller.h>
 
-/* A poller that others may notify while its owner takes it away: type-stable, like the reactor it is part
- * of.
- * */
+/* A poller that others may use while its owner takes it away: type-stable, like the reactor it is part of. */
 struct bide_notifier {
-    _Atomic uint32_t pins; /* notifies being run */
+    _Atomic uint32_t pins; /* how many use it, and whether withdraw sleeps until they do not */
     _Atomic(bide_poller *) poller;
 };
+
+/* The poller, which is not closed before the unpin; NULL if it has been taken away. To be unpinned in any case,
+ * and soon: no waiting, and no reactor's lock, in between. Async-signal-safe. */
+bide_poller *bide_notifier_pin(struct bide_notifier *notifier);
+void bide_notifier_unpin(struct bide_notifier *notifier);
 
 /* Interrupts whoever is blocked in the poller. Async-signal-safe. */
 void bide_notifier_notify(struct bide_notifier *notifier);
 
-/* Takes the poller away: after the return no notify uses it. */
+/* Takes the poller away, and waits until nobody uses it any more. */
 bide_poller *bide_notifier_withdraw(struct bide_notifier *notifier);
 
 enum { BIDE_PARKER_EMPTY, BIDE_PARKER_FUTEX, BIDE_PARKER_POLLER, BIDE_PARKER_NOTIFIED };

@@ -115,7 +115,8 @@ bool bide_poller_supports(const bide_poller *poller, bide_poll_mode mode)
 
 static int check(const bide_poller *poller, uint64_t key, unsigned interest, bide_poll_mode mode)
 {
-    if (!poller || key == BIDE_POLL_KEY_RESERVED || (interest & ~INTERESTS) != 0 || !is_mode(mode)) return BIDE_EINVAL;
+    if (!poller || !is_mode(mode)) return BIDE_EINVAL;
+    if (key == BIDE_POLL_KEY_RESERVED || (interest & ~INTERESTS) != 0) return BIDE_EINVAL;
     return bide_poller_supports(poller, mode) ? 0 : BIDE_ENOTSUP;
 }
 

@@ -79,7 +79,8 @@ static int close_reactor(struct bide_reactor *reactor)
     }
     /* In one step with the look. Who comes later finds it closed, and opens the global one anew: that is
      * another life, which the rest of this function leaves alone. The poller goes before the epoch, and a
-     * new one comes after it: who holds a pin on a poller sees the epoch that belongs to it. */
+     * new one comes after it: who holds a pin on a poller sees the epoch that belongs to it. So the wait for
+     * the pins cannot be put off until after the unlock; who holds one takes no lock of a reactor. */
     bide_poller *poller = bide_notifier_withdraw(&reactor->notifier);
     reactor->poller = NULL;
     reactor->external = false;

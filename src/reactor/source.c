@@ -100,7 +100,7 @@ static uint64_t key_of(const bide_async *source, uint32_t generation)
 
 static void unborrow_poller(bide_async *source)
 {
-    atomic_fetch_sub(&bide_source_reactor(source)->notifier.pins, 1);
+    bide_notifier_unpin(&bide_source_reactor(source)->notifier);
 }
 
 /* The poller in which the source is registered, kept from being closed until unborrow; NULL if it is
@@ -108,16 +108,14 @@ static void unborrow_poller(bide_async *source)
 static bide_poller *borrow_poller(bide_async *source)
 {
     struct bide_reactor *reactor = bide_source_reactor(source);
-    atomic_fetch_add(&reactor->notifier.pins, 1);
-    bide_poller *poller = atomic_load(&reactor->notifier.poller);
+    bide_poller *poller = bide_notifier_pin(&reactor->notifier);
     return atomic_load(&source->life) == atomic_load(&reactor->epoch_of_life) ? poller : NULL;
 }
 
 static int register_source(bide_async *source, uint32_t generation)
 {
     struct bide_reactor *reactor = bide_source_reactor(source);
-    atomic_fetch_add(&reactor->notifier.pins, 1);
-    bide_poller *poller = atomic_load(&reactor->notifier.poller);
+    bide_poller *poller = bide_notifier_pin(&reactor->notifier);
     /* The epoch of this poller, as long as it is pinned. */
     bide_os_mutex *lock = bide_wait_lock(source);
     atomic_store(&source->life, atomic_load(&reactor->epoch_of_life));
