@@ -101,7 +101,7 @@ Test(race, tells_which_losers_had_finished_before_they_could_be_cancelled)
     members[1].on_cancel = BIDE_COMPLETED;
     members[2].on_poll = BIDE_READY;
     bool completed[3] = {true, false, false};
-    cr_assert_gives(bide_race_report(futures, 3, completed), 2);
+    cr_assert_gives(bide_race_until(futures, 3, BIDE_NEVER, completed), 2);
     cr_assert(!completed[0] && completed[1] && completed[2], "reported %d %d %d", completed[0], completed[1],
               completed[2]);
 }
@@ -115,9 +115,41 @@ Test(race, counts_a_loser_that_was_ready_before_it_began)
     cr_assert_ok(bide_block_on(futures[0]));
     cr_assert_ok(bide_block_on(futures[1]));
     bool completed[2] = {false, false};
-    int winner = bide_race_report(futures, 2, completed);
+    int winner = bide_race_until(futures, 2, BIDE_NEVER, completed);
     cr_assert(winner == 0 || winner == 1, "winner %d", winner);
     cr_assert(completed[0] && completed[1], "reported %d %d", completed[0], completed[1]);
+}
+
+Test(race, gives_up_at_the_deadline_and_cancels_all)
+{
+    static const int answers[3] = {P, P, P};
+    for (int now = 0; now < 2; now++) {
+        struct manual members[3];
+        bide_future *futures[3];
+        make_members(members, futures, answers, 3);
+        bool completed[3] = {true, true, true};
+        bide_instant deadline = now ? BIDE_NOW : bide_after(SHORT);
+        int expected = now ? BIDE_EAGAIN : BIDE_ETIMEDOUT;
+        cr_assert_gives(bide_race_until(futures, 3, deadline, completed), expected);
+        cr_assert(now || !bide_before(bide_now(), deadline), "too early");
+        for (int i = 0; i < 3; i++) {
+            cr_assert_eq(members[i].cancels, 1, "member %d: %d cancels", i, members[i].cancels);
+            cr_assert(!completed[i], "member %d is reported", i);
+        }
+    }
+}
+
+Test(race, is_won_at_the_deadline_by_one_that_finishes_while_it_is_cancelled)
+{
+    static const int answers[3] = {P, P, P};
+    struct manual members[3];
+    bide_future *futures[3];
+    make_members(members, futures, answers, 3);
+    members[1].on_cancel = BIDE_COMPLETED;
+    bool completed[3] = {true, false, true};
+    cr_assert_gives(bide_race_until(futures, 3, bide_after(SHORT), completed), 1);
+    cr_assert(!completed[0] && completed[1] && !completed[2], "reported %d %d %d", completed[0], completed[1],
+              completed[2]);
 }
 
 struct slow_race {
@@ -128,7 +160,7 @@ struct slow_race {
 static void race_slowly(struct worker *worker)
 {
     struct slow_race *it = worker->arg;
-    worker->result = bide_race_report(it->futures, 3, it->completed);
+    worker->result = bide_race_until(it->futures, 3, BIDE_NEVER, it->completed);
 }
 
 Test(race, waits_for_losers_that_the_kernel_still_owns_and_keeps_their_results)
@@ -272,6 +304,7 @@ Test(race, without_members_or_with_bad_ones_is_refused_and_the_others_are_cancel
     bide_future *futures[] = {&member.future, NULL};
     cr_assert_gives(bide_race(futures, 0), BIDE_EINVAL);
     cr_assert_gives(bide_race(NULL, 2), BIDE_EINVAL);
+    cr_assert_gives(bide_race(futures, SIZE_MAX), BIDE_EINVAL);
     cr_assert_gives(bide_race(futures, 2), BIDE_EINVAL);
     cr_assert_eq(member.cancels, member.polls > 0, "%d cancels", member.cancels);
 
@@ -324,7 +357,7 @@ Test(race, loses_no_event_when_both_are_set_at_once)
         }
         bool completed[2];
         (void)pthread_barrier_wait(&rounds.start);
-        int winner = bide_race_report(futures, 2, completed);
+        int winner = bide_race_until(futures, 2, BIDE_NEVER, completed);
         (void)pthread_barrier_wait(&rounds.end);
         cr_assert(winner == 0 || winner == 1, "winner %d", winner);
         cr_assert(completed[winner], "the winner is not among the completed");

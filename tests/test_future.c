@@ -426,7 +426,7 @@ static void offend(void *arg)
     it->answers[n++] = bide_await(it->future, BIDE_NOW);
     it->answers[n++] = bide_cancel(it->future);
     it->answers[n++] = bide_race(&it->future, 1);
-    it->answers[n++] = bide_race_report(&it->future, 1, NULL);
+    it->answers[n++] = bide_race_until(&it->future, 1, BIDE_NEVER, NULL);
     it->answers[n++] = bide_join(&it->future, 1, BIDE_NOW);
     it->answers[n++] = bide_sleep(0);
     it->answers[n++] = bide_sleep_until(BIDE_NOW);

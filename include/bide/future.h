@@ -198,10 +198,13 @@ BIDE_API int bide_cancel(bide_future *future);
 /**
  * @brief Waits for the first of several futures; the losers are cancelled.
  *
+ * Nothing of a loser runs any more when it returns. The first is the first that is ready: that may be one that
+ * failed.
+ *
  * @param futures `count` pointers, all distinct; each is polled until one is ready.
- * @param count at least 1.
- * @return the index of the winner (among several ready at once each has the same chance), or BIDE_EINVAL, or
- *   an error of bide_block_on().
+ * @param count 1 to INT_MAX.
+ * @return the index of the winner (among several ready at once each has the same chance); BIDE_EINVAL for NULL
+ *   or no futures; or an error of bide_block_on() or of polling a member, after which all are cancelled.
  *
  * @code
  * bide_future *both[] = {&ready.future, &limit.future};
@@ -211,12 +214,20 @@ BIDE_API int bide_cancel(bide_future *future);
 BIDE_API int bide_race(bide_future *const *futures, size_t count);
 
 /**
- * @brief As bide_race(), and tells which losers finished too.
+ * @brief As bide_race(), with a deadline, and tells which losers finished too.
  *
+ * @param deadline when it comes first, all are cancelled. BIDE_NOW polls each once; BIDE_NEVER as bide_race().
  * @param completed NULL or `count` flags: set for the winner and for each loser whose result is valid because
- *   it had finished before it could be cancelled.
+ *   it had finished before it could be cancelled; the others are cleared.
+ * @return as bide_race(); or, if none has finished, BIDE_EAGAIN for BIDE_NOW and BIDE_ETIMEDOUT for any other
+ *   deadline. One that finishes while it is being cancelled at the deadline has won.
+ *
+ * @code
+ * int winner = bide_race_until(both, 2, bide_after(BIDE_SECONDS(1)), NULL);
+ * @endcode
  */
-BIDE_API int bide_race_report(bide_future *const *futures, size_t count, bool *completed);
+BIDE_API int bide_race_until(bide_future *const *futures, size_t count, bide_instant deadline,
+                             bool *completed);
 
 /**
  * @brief Waits until all are ready. @return 0, BIDE_ETIMEDOUT or BIDE_EAGAIN at the deadline (those not ready
@@ -241,7 +252,7 @@ typedef struct bide_racing {
     int result; /**< when ready: index of the winner, or a negative error */
 } bide_racing;
 
-/** @brief Prepares a race; arguments as bide_race_report(), and the arrays must live as long. */
+/** @brief Prepares a race; arguments as bide_race_until(), and the arrays must live as long. */
 BIDE_API void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count,
                                bool *completed);
 

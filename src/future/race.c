@@ -7,6 +7,8 @@
 #include "future/future.h"
 #include "future/thread.h"
 
+#include <limits.h>
+
 /* --- the order of a race ---
  *
  * Each member that is ready shall have the same chance. A random start alone would favour those that follow
@@ -86,7 +88,8 @@ static size_t cancel_losers(bide_racing *racing, bide_context *cx)
 static int racing_poll(bide_future *self, bide_context *cx)
 {
     bide_racing *racing = (bide_racing *)self;
-    if (racing->count_ == 0 || !racing->futures_) {
+    /* The winner's index is an int. */
+    if (racing->count_ == 0 || racing->count_ > INT_MAX || !racing->futures_) {
         racing->result = BIDE_EINVAL;
         return BIDE_READY;
     }

@@ -136,17 +136,17 @@ int bide_cancel(bide_future *future)
     return answer;
 }
 
-int bide_race_report(bide_future *const *futures, size_t count, bool *completed)
+int bide_race_until(bide_future *const *futures, size_t count, bide_instant deadline, bool *completed)
 {
     bide_racing racing;
     bide_racing_init(&racing, futures, count, completed);
-    int error = bide_block_on(&racing.future);
+    int error = bide_await(&racing.future, deadline);
     return error ? error : racing.result;
 }
 
 int bide_race(bide_future *const *futures, size_t count)
 {
-    return bide_race_report(futures, count, NULL);
+    return bide_race_until(futures, count, BIDE_NEVER, NULL);
 }
 
 int bide_join(bide_future *const *futures, size_t count, bide_instant deadline)
