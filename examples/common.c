@@ -9,9 +9,18 @@
 
 /* --- the command line --- */
 
+/* The program that runs: it is named when its output cannot be written. */
+static const char *running = "example";
+
+static const char *space_before(const char *text)
+{
+    return *text ? " " : "";
+}
+
 static void print_help(const struct example_program *program)
 {
-    (void)printf("usage: %s %s\n%s", program->name, program->synopsis, program->about);
+    (void)printf("usage: %s%s%s\n%s", program->name, space_before(program->synopsis), program->synopsis,
+                 program->about);
     for (size_t i = 0; i < program->option_count; i++)
         (void)printf("  %-22s %s\n", program->options[i].name, program->options[i].help);
     (void)printf("  %-22s %s\n", "--help", "print this");
@@ -19,8 +28,8 @@ static void print_help(const struct example_program *program)
 
 static void usage_error(const struct example_program *program, const char *what, const char *which)
 {
-    (void)fprintf(stderr, "%s: %s: %s\nusage: %s %s\n", program->name, which, what, program->name,
-                  program->synopsis);
+    (void)fprintf(stderr, "%s: %s: %s\nusage: %s%s%s\n", program->name, which, what, program->name,
+                  space_before(program->synopsis), program->synopsis);
     exit(EXAMPLE_USAGE);
 }
 
@@ -56,8 +65,8 @@ static void set_option(const struct example_program *program, const struct examp
     }
 }
 
-/* The option that `word` names, as in "--timeout" or "--timeout=2s"; `*text` is what follows a '=', or
- * NULL. */
+/* The option that `word` names, as in "--timeout" or "--timeout=2s"; `*text` is what follows a
+ * '=', or NULL. */
 static const struct example_option *find_option(const struct example_program *program, const char *word,
                                                 const char **text)
 {
@@ -72,6 +81,7 @@ static const struct example_option *find_option(const struct example_program *pr
 
 void example_arguments(const struct example_program *program, int argc, char **argv)
 {
+    running = program->name;
     bool given = false;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
@@ -99,7 +109,7 @@ void example_arguments(const struct example_program *program, int argc, char **a
 int example_end(int status)
 {
     if (fflush(stdout) != 0 || ferror(stdout)) {
-        perror("standard output");
+        (void)fprintf(stderr, "%s: standard output: %s\n", running, strerror(errno));
         return EXAMPLE_FAILED;
     }
     return status;

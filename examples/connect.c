@@ -10,7 +10,7 @@ static bide_duration timeout = BIDE_SECONDS(10);
 
 static const struct example_option argument = {"HOST:PORT", EXAMPLE_ADDRESS, &address, ""};
 static const struct example_option options[] = {
-    {"--timeout", EXAMPLE_DURATION, &timeout, "give up after this long: 500ms, 2s, 1.5s, 100us; 10s"},
+    {"--timeout", EXAMPLE_DURATION, &timeout, "give up after this long, as in 500ms or 1.5s (10s)"},
 };
 
 static const struct example_program program = {

@@ -14,9 +14,9 @@ static struct echo_settings settings = {.connections = 1000, .drain = BIDE_SECON
 
 static const struct example_option options[] = {
     {"--listen", EXAMPLE_ADDRESS, &address,
-     "ADDRESS:PORT to listen on; 127.0.0.1:7777, port 0 is any free one"},
-    {"--connections", EXAMPLE_COUNT, &settings.connections, "served at once at most, the others wait; 1000"},
-    {"--drain", EXAMPLE_DURATION, &settings.drain, "how long clients are served after a stop; 3s"},
+     "ADDRESS:PORT to listen on, port 0 is any free one (127.0.0.1:7777)"},
+    {"--connections", EXAMPLE_COUNT, &settings.connections, "served at once at most, the others wait (1000)"},
+    {"--drain", EXAMPLE_DURATION, &settings.drain, "how long clients are served after a stop (3s)"},
 };
 
 static const struct example_program program = {

@@ -10,8 +10,8 @@ static long count = 10;
 static bide_duration period = BIDE_MILLISECONDS(100);
 
 static const struct example_option options[] = {
-    {"--count", EXAMPLE_COUNT, &count, "ticks of the interval, and as many one-shots; 10"},
-    {"--period", EXAMPLE_DURATION, &period, "between two ticks: 100ms"},
+    {"--count", EXAMPLE_COUNT, &count, "ticks of the interval, and as many one-shots (10)"},
+    {"--period", EXAMPLE_DURATION, &period, "between two ticks (100ms)"},
 };
 
 static const struct example_program program = {
