@@ -154,8 +154,8 @@ static void refused(void)
     (void)bide_async_free(closed);
 }
 
-/* A listener that accepts nobody takes as many connections as its backlog has room for. The next one stays
- * pending. */
+/* A listener that accepts nobody takes as many connections as its backlog has room for. The next one
+ * stays pending. */
 static void timed_out(void)
 {
     enum { MOST = 64 };

@@ -99,8 +99,8 @@ static int found(struct cost *cost)
     return error;
 }
 
-/* The reader takes what it gets: fewer bytes than it has room for, so that next time it waits before it
- * reads. */
+/* The reader takes what it gets: fewer bytes than it has room for, so that next time it waits
+ * before it reads. */
 static int waited_for(struct cost *cost)
 {
     struct pair pair;
@@ -159,8 +159,8 @@ static void wake_nobody(void *arg)
     (void)arg;
 }
 
-/* A timer is armed by the first poll. On a reactor of our own, so that no helper thread has to wait for
- * it. */
+/* A timer is armed by the first poll. On a reactor of our own, so that no helper thread has to
+ * wait for it. */
 static int timers(struct cost *cost)
 {
     bide_reactor *reactor;

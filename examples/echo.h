@@ -20,8 +20,8 @@ struct echo_settings {
 struct echo_counts {
     uint64_t accepted;
     uint64_t bytes;
-    uint64_t
-        dropped; /* connections that ended with an error, or were still open when the time to drain was over */
+    /* Connections that ended with an error, or were still open when the time to drain was over. */
+    uint64_t dropped;
 };
 
 /* Serves until `stop` (automatic reset) is set: then accepts no more, and goes on until the last client has

@@ -39,7 +39,7 @@ quietly() {
     }
 }
 
-# --- install -------------------------------------------------------------------------------------------------
+# --- install ------------------------------------------------------------------------------------------------
 
 quietly cmake -G Ninja -S . -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_LIBDIR=lib \
     -DBIDE_BUILD_TESTS=OFF -DBIDE_BUILD_EXAMPLES=OFF -DFETCHCONTENT_FULLY_DISCONNECTED=ON \
@@ -49,7 +49,7 @@ quietly cmake --install "$work/build" --prefix "$prefix"
 shared=$prefix/lib/libbide.so
 static=$prefix/lib/libbide.a
 
-# --- symbols -------------------------------------------------------------------------------------------------
+# --- symbols ------------------------------------------------------------------------------------------------
 
 # Everything between BIDE_API and the first parenthesis; the name stands last.
 cat "$prefix"/include/bide/*.h | grep -v '^ *#' | tr '\n' ' ' | grep -o 'BIDE_API [^(;]*[(;]' |
@@ -69,7 +69,7 @@ needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc
 [ -z "$needed" ] || fail "libbide.so needs $needed"
 echo "$(wc -l <"$work/map") public symbols, the same in the headers, the map and the library"
 
-# --- programs ------------------------------------------------------------------------------------------------
+# --- programs -----------------------------------------------------------------------------------------------
 
 # The consumer, built by CMake with the given options, runs.
 by_cmake() {
@@ -100,13 +100,15 @@ is_linked "$work/consumer/consumer" yes
 
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig
 export PKG_CONFIG_PATH
-grep -q "set(PACKAGE_VERSION \"$(pkg-config --modversion bide)\")" "$prefix/lib/cmake/bide/bideConfigVersion.cmake" ||
+version=$(pkg-config --modversion bide)
+grep -q "set(PACKAGE_VERSION \"$version\")" "$prefix/lib/cmake/bide/bideConfigVersion.cmake" ||
     fail "bide.pc has another version than the CMake package"
 # shellcheck disable=SC2046,SC2086
 quietly gcc $warnings tests/package/consumer.c -o "$work/by-pc" $(pkg-config --cflags --libs bide)
 is_linked "$work/by-pc" yes
 LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-pc"
 # shellcheck disable=SC2046,SC2086
-quietly gcc $warnings -static tests/package/consumer.c -o "$work/by-pc" $(pkg-config --static --cflags --libs bide)
+quietly gcc $warnings -static tests/package/consumer.c -o "$work/by-pc" \
+    $(pkg-config --static --cflags --libs bide)
 quietly "$work/by-pc"
 echo "programs build and run through find_package, add_subdirectory and pkg-config, shared and static"

@@ -1,5 +1,5 @@
-/* Bad input: NULL wherever something is needed, answers that are none. It gives an error, or does nothing, and
- * never crashes.
+/* Bad input: NULL wherever something is needed, answers that are none. It gives an error, or does nothing,
+ * and never crashes.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

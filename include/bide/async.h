@@ -199,8 +199,8 @@ BIDE_API bide_ssize bide_read_with(bide_async *async, bide_operation operation, 
 BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg,
                                     bide_instant deadline);
 
-/** @brief Shuts a socket's direction down: BIDE_WRITE ends the peer's reads. @return 0 or an error. Does not
- * wait. */
+/** @brief Shuts a socket's direction down: BIDE_WRITE ends the peer's reads. @return 0 or an error.
+ * Does not wait. */
 BIDE_API int bide_async_shutdown(bide_async *async, bide_direction direction);
 /**@}*/
 

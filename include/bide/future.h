@@ -16,8 +16,9 @@
  * - A waker only notes and unparks. It may be called from any thread, more than once, and for no reason.
  *   Polling, cancelling, freeing or awaiting inside one gives BIDE_EDEADLK and changes nothing. Do not poll
  *   or cancel while holding a lock that the waker takes.
- * - NULL where a function needs something gives BIDE_EINVAL unless it says otherwise, in every header of Bide;
- *   one without a return value does nothing then, and a future prepared around NULL gets ready with BIDE_EINVAL.
+ * - NULL where a function needs something gives BIDE_EINVAL unless it says otherwise, in every header of
+ *   Bide; a function without a return value does nothing then, and a future prepared around NULL becomes ready
+ *   with BIDE_EINVAL.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -128,8 +129,8 @@ struct bide_future {
 /**
  * @brief Initialises the head of a user-written future; call it before the first poll and to use it again.
  *
- * @param ops must stay for as long as the future is used; without a `poll` and a `cancel` the future counts as
- *   uninitialised.
+ * @param ops must stay for as long as the future is used; without a `poll` and a `cancel` the future counts
+ *   as uninitialised.
  *
  * Touches its arguments alone; does not wait.
  *
@@ -159,7 +160,8 @@ BIDE_API int bide_future_poll(bide_future *future, bide_context *cx);
  *
  * @return BIDE_READY: stopped, or never started; its result is BIDE_ECANCELED. BIDE_COMPLETED: it had
  *   finished, its result is valid. BIDE_PENDING: the kernel still owns its buffer, the waker will be called.
- *   BIDE_EDEADLK, BIDE_EMOVED, BIDE_EINVAL as bide_future_poll(); here an answer above BIDE_COMPLETED is none.
+ *   BIDE_EDEADLK, BIDE_EMOVED, BIDE_EINVAL as bide_future_poll(); here an answer above BIDE_COMPLETED is
+ *   none.
  */
 BIDE_API int bide_future_cancel(bide_future *future, bide_context *cx);
 
@@ -198,13 +200,13 @@ BIDE_API int bide_cancel(bide_future *future);
 /**
  * @brief Waits for the first of several futures; the losers are cancelled.
  *
- * Nothing of a loser runs any more when it returns. The first is the first that is ready: that may be one that
- * failed.
+ * Nothing of a loser runs any more when it returns. The first is the first that is ready: that may be one
+ * that failed.
  *
  * @param futures `count` pointers, all distinct; each is polled until one is ready.
  * @param count 1 to INT_MAX.
- * @return the index of the winner (among several ready at once each has the same chance); BIDE_EINVAL for NULL
- *   or no futures; or an error of bide_block_on() or of polling a member, after which all are cancelled.
+ * @return the index of the winner (among several ready at once each has the same chance); BIDE_EINVAL for
+ *   NULL or no futures; or an error of bide_block_on() or of polling a member, after which all are cancelled.
  *
  * @code
  * bide_future *both[] = {&ready.future, &limit.future};
@@ -216,7 +218,8 @@ BIDE_API int bide_race(bide_future *const *futures, size_t count);
 /**
  * @brief As bide_race(), with a deadline, and tells which losers finished too.
  *
- * @param deadline when it comes first, all are cancelled. BIDE_NOW polls each once; BIDE_NEVER as bide_race().
+ * @param deadline when it comes first, all are cancelled. BIDE_NOW polls each once; with BIDE_NEVER it is
+ *   bide_race().
  * @param completed NULL or `count` flags: set for the winner and for each loser whose result is valid because
  *   it had finished before it could be cancelled; the others are cleared.
  * @return as bide_race(); or, if none has finished, BIDE_EAGAIN for BIDE_NOW and BIDE_ETIMEDOUT for any other

@@ -126,8 +126,8 @@ BIDE_API const char *bide_poller_backend(const bide_poller *poller);
 /**
  * @brief Whether this poller's back end can do a mode: `bide_poller_supports(p, BIDE_POLL_EDGE)`.
  *
- * BIDE_POLL_ONESHOT is always supported. Any value that is no mode, and NULL, give false. Thread-safe; does not
- * wait.
+ * BIDE_POLL_ONESHOT is always supported. Any value that is no mode, and NULL, give false. Thread-safe; does
+ * not wait.
  */
 BIDE_API bool bide_poller_supports(const bide_poller *poller, bide_poll_mode mode);
 

@@ -30,8 +30,8 @@ typedef struct bide_reactor_stats {
     uint64_t turns;  /**< waits in the poller */
     uint64_t events; /**< events that the poller reported */
     uint64_t timers; /**< timers that fired */
-    uint64_t
-        notifies; /**< interruptions of a blocked driver because of an earlier timer or a taken-back role */
+    /** Interruptions of a blocked driver because of an earlier timer or a taken-back role. */
+    uint64_t notifies;
     uint64_t hand_overs;   /**< times that a standby took the role because it stayed vacant */
     size_t timers_pending; /**< timers armed now */
     size_t background;     /**< futures that wait in the background now */

@@ -37,8 +37,8 @@ typedef struct bide_set {
     bide_waiter waiter_;
     struct bide_reactor *service_;
     size_t count_;
-    bide_set_member
-        *result; /**< when ready: the member, which has left the set; NULL when the set was empty */
+    /** When ready: the member, which has left the set; NULL when the set was empty. */
+    bide_set_member *result;
 } bide_set;
 
 /** @brief Makes the set empty. */

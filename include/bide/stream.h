@@ -65,8 +65,8 @@ typedef struct bide_incoming {
     bool taking_;
     bide_address peer; /**< when ready with result 0: the other end's address */
     bide_async *conn;  /**< when ready with result 0: the connection, the caller's from then on */
-    /** When ready: 0, or an error, after which it may be polled again; BIDE_ECANCELED, BIDE_EFREED: the end.
-     */
+    /** When ready: 0, or an error, after which it may be polled again; BIDE_ECANCELED,
+     * BIDE_EFREED: the end. */
     int result;
 } bide_incoming;
 

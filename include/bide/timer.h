@@ -38,8 +38,8 @@ typedef struct bide_timer {
     struct bide_reactor *reactor_;
     bide_instant deadline_;
     bide_duration period_;
-    bide_instant
-        result; /**< when ready: the instant for which this firing was scheduled; BIDE_NOW after an error */
+    /** When ready: the instant for which this firing was scheduled; BIDE_NOW after an error. */
+    bide_instant result;
 } bide_timer;
 
 /** @name Initialising
@@ -51,8 +51,8 @@ BIDE_API void bide_timer_never(bide_timer *timer);
 BIDE_API void bide_timer_after(bide_timer *timer, bide_duration duration);
 /** @brief Fires once, at that instant, at once if it has passed. */
 BIDE_API void bide_timer_at(bide_timer *timer, bide_instant instant);
-/** @brief Fires each `period` (a positive duration; others never fire), for the first time after one period.
- * */
+/** @brief Fires each `period` (a positive duration; others never fire), for the first time
+ * after one period. */
 BIDE_API void bide_timer_interval(bide_timer *timer, bide_duration period);
 /** @brief Fires at `start` (BIDE_NOW: at once), then each `period` after it. */
 BIDE_API void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide_duration period);

@@ -12,7 +12,7 @@
  *   owner:  EMPTY -> FUTEX -> EMPTY, EMPTY -> POLLER -> EMPTY, NOTIFIED -> EMPTY, each by compare-and-swap
  *   waker:  any -> NOTIFIED by exchange; then FUTEX: futex wake, POLLER: notify
  *   nudge:  FUTEX -> EMPTY by compare-and-swap, then futex wake: "look at the role again", no wake of the
- *   future
+ *           future
  *
  * All of them are seq_cst: the owner publishes "asleep" and then looks for work, the waker publishes work
  * and then looks whether the owner is asleep.
@@ -33,8 +33,8 @@ struct bide_notifier {
     _Atomic(bide_poller *) poller;
 };
 
-/* The poller, which is not closed before the unpin; NULL if it has been taken away. To be unpinned in any case,
- * and soon: no waiting, and no reactor's lock, in between. Async-signal-safe. */
+/* The poller, which is not closed before the unpin; NULL if it has been taken away. To be unpinned in any
+ * case, and soon: no waiting, and no reactor's lock, in between. Async-signal-safe. */
 bide_poller *bide_notifier_pin(struct bide_notifier *notifier);
 void bide_notifier_unpin(struct bide_notifier *notifier);
 
@@ -50,8 +50,8 @@ struct bide_parker {
     /* Among the parked of a reactor, guarded by its lock. First, so that a parker is found from its link. */
     bide_link link;
     _Atomic uint32_t state;
-    _Atomic(struct bide_notifier *)
-        notifier; /* whose poller it sleeps in; written before POLLER is published */
+    /* Whose poller it sleeps in; written before POLLER is published. */
+    _Atomic(struct bide_notifier *) notifier;
     bide_context cx;
     bool parked;         /* linked; reactor's lock */
     uint32_t seen_epoch; /* as standby: the epoch at the last look; reactor's lock */

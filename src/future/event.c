@@ -91,9 +91,8 @@ static void release_waiters(bide_event *event)
 void bide_event_drain(struct bide_thread *thread)
 {
     while (thread->wait_locks == 0 && thread->pending_events) {
-        /* A handler may push between the two steps: it pushes in front, and runs to its end before we go
-         * on.
-         * */
+        /* A handler may push between the two steps: it pushes in front, and runs to its end
+         * before we go on. */
         bide_event *event = thread->pending_events;
         thread->pending_events = NULL;
         atomic_signal_fence(memory_order_seq_cst);
@@ -119,8 +118,8 @@ void bide_event_set(bide_event *event)
             wanted += seen < UINT32_MAX - MORE ? MORE : 0;
         else if (seen & WAITED)
             wanted |= SETTING;
-        /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at SET" in
-         * poll */
+        /* seq_cst: "publish SET, then look for waiters" here against "publish WAITED, then look at
+         * SET" in poll */
     } while (!atomic_compare_exchange_weak(word_of(event), &seen, wanted));
     if (!(wanted & SETTING) || (seen & SETTING)) return;
 

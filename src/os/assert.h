@@ -1,5 +1,6 @@
-/* Assertions of the modules' invariants: checked where BIDE_DEBUG is defined (the presets dev, asan and tsan), and
- * nothing at all elsewhere. They are about the library's own state; what callers do wrong gives error codes.
+/* Assertions of the modules' invariants: checked where BIDE_DEBUG is defined (the presets dev, asan and
+ * tsan), and nothing at all elsewhere. They are about the library's own state; what callers do wrong gives
+ * error codes.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_ASSERT_H

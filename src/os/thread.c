@@ -87,8 +87,8 @@ void bide_os_cancel_restore(int state)
     (void)pthread_setcancelstate(state, NULL);
 }
 
-/* The exit hook: one key for the process, whose value is a small heap record. Keys may run out for a while, so
- * that a making that failed is tried again: no pthread_once. */
+/* The exit hook: one key for the process, whose value is a small heap record. Keys may run out for a while,
+ * so that a making that failed is tried again: no pthread_once. */
 struct exit_hook {
     void (*function)(void *);
     void *arg;

@@ -205,8 +205,8 @@ static int block(struct epoll_poller *self, struct epoll_event *events, int capa
     return epoll_wait(self->epoll, events, capacity, bide_poll_milliseconds(rest));
 }
 
-/* Takes our own events out of the array, which happens only after wake-ups, so that the usual path copies
- * nothing. */
+/* Takes our own events out of the array, which happens only after wake-ups, so that the usual path
+ * copies nothing. */
 static int without_internal(struct epoll_poller *self, bide_poll_event *events, int count)
 {
     int kept = 0;
@@ -227,8 +227,8 @@ static int epoll_backend_wait(bide_poller *poller, bide_poll_event *events, size
     const int count = block(self, (struct epoll_event *)(void *)events, most, deadline);
     if (count < 0) return bide_last_error();
 
-    /* From the last to the first: ours may be the larger ones, and must not overwrite what is still to be
-     * read. */
+    /* From the last to the first: ours may be the larger ones, and must not overwrite what is
+     * still to be read. */
     bool internal = false;
     for (size_t i = (size_t)count; i-- > 0;) {
         struct epoll_event raw;

@@ -1,8 +1,8 @@
 /* What waits in the background, and the helper thread "async-io" that serves it when nobody else does.
  *
  * INVARIANTS
- * 1. `background` counts the linked waiters of the reactor's sources and timers, and the sets polled under it,
- *    that no thread in block_on on this reactor stands for.
+ * 1. `background` counts the linked waiters of the reactor's sources and timers, and the sets polled under
+ *    it, that no thread in block_on on this reactor stands for.
  * 2. It is raised before the waiter is linked, and lowered by whoever unlinks or fires it.
  * 3. On the global reactor it is only raised while the helper thread runs. The thread is not started
  *    before that, and ends only in bide_shutdown.

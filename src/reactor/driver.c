@@ -38,8 +38,8 @@ static bool needs_service(struct bide_reactor *reactor)
     return !bide_ring_empty(&reactor->parked) || (reactor->helper && atomic_load(&reactor->background) > 0);
 }
 
-/* Sees to it that a vacant role has a TIMED standby if anybody needs one, and a held one a DEEP or TIMED
- * standby. */
+/* Sees to it that a vacant role has a TIMED standby if anybody needs one, and a held one a DEEP or
+ * TIMED standby. */
 static void settle(struct bide_reactor *reactor, struct nudges *nudges)
 {
     if (!needs_service(reactor)) return;
@@ -184,10 +184,9 @@ static void join_parked(struct bide_reactor *reactor, struct bide_parker *parker
     }
 }
 
-/* Sleeps on the parker's word until it is woken, nudged, or the time has come. Lock held on entry and
- * return, released in between. With `interrupt`, first asks the helper for the role. Returns whether a
- * standby's period went by.
- * */
+/* Sleeps on the parker's word until it is woken, nudged, or the time has come. Lock held on entry and return,
+ * released in between. With `interrupt`, first asks the helper for the role. Returns whether a standby's
+ * period went by. */
 static bool sleep_parked(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline,
                          bool interrupt)
 {
@@ -315,8 +314,8 @@ void bide_driver_help(struct bide_reactor *reactor, struct bide_parker *parker)
     for (;;) {
         int result = bide_driver_park(reactor, parker, BIDE_NEVER);
         if (result == BIDE_ECANCELED) return;
-        /* The poller failed: the kernel is short of memory. Nothing can be done but to try again, not at
-         * once. */
+        /* The poller failed: the kernel is short of memory. Nothing can be done but to try again,
+         * not at once. */
         if (result < 0)
             bide_os_futex_wait(&parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
     }

@@ -11,8 +11,7 @@ static struct bide_reactor global_reactor = {
 };
 
 /* Reactors made by hand and freed again; guarded by pool_lock. Never given back to the allocator
- * (reactor.h).
- * */
+ * (reactor.h). */
 static bide_os_mutex pool_lock;
 static struct bide_reactor *pool;
 

@@ -103,9 +103,8 @@ int bide_reactor_open(struct bide_reactor *reactor);
  * meanwhile if the role can be had. Or an error of the poller. */
 int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline);
 
-/* One turn without waiting, if the role is vacant: what a thread that does not stop working owes the
- * others.
- * */
+/* One turn without waiting, if the role is vacant: what a thread that does not stop working
+ * owes the others. */
 void bide_driver_yield(struct bide_reactor *reactor, struct bide_parker *parker);
 
 /* One turn for bide_reactor_run_once. */

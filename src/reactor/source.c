@@ -12,8 +12,9 @@ enum { CLOSING = 1u, CANCELED = 2u, PIN = 4u };
 /* In `armed`, beside interests: a thread is arming it. */
 #define ARMING (1u << 31)
 
-/* --- The table: chunks that double, so that an index finds its source without a lock and none ever moves ---
- * */
+/* --- The table ---
+ *
+ * Chunks that double, so that an index finds its source without a lock and none ever moves. */
 
 #define FIRST_CHUNK 64u
 #define CHUNKS 24
@@ -25,9 +26,8 @@ static bide_os_mutex table_lock;
 static uint32_t table_size;
 static uint32_t free_head = UINT32_MAX;
 static uint32_t free_tail = UINT32_MAX;
-/* Reuse begins with this many free: a handle that is used after its end is then caught as long as
- * possible.
- * */
+/* Reuse begins with this many free: a handle that is used after its end is then caught as long
+ * as possible. */
 #define QUARANTINE 32
 static uint32_t free_count;
 
@@ -103,8 +103,8 @@ static void unborrow_poller(bide_async *source)
     bide_notifier_unpin(&bide_source_reactor(source)->notifier);
 }
 
-/* The poller in which the source is registered, kept from being closed until unborrow; NULL if it is
- * closed. */
+/* The poller in which the source is registered, kept from being closed until unborrow; NULL if
+ * it is closed. */
 static bide_poller *borrow_poller(bide_async *source)
 {
     struct bide_reactor *reactor = bide_source_reactor(source);
@@ -203,9 +203,8 @@ static void wait_for_pins(bide_async *source)
     }
 }
 
-/* Moves all waiters of a direction into the batch, and counts those in the background down. Wait lock
- * held.
- * */
+/* Moves all waiters of a direction into the batch, and counts those in the background down.
+ * Wait lock held. */
 static void collect(bide_async *source, bide_direction direction, bide_link *batch)
 {
     bide_link *queue = &source->queue[direction];

@@ -66,8 +66,8 @@ struct bide_async {
     uint32_t index;
     uint32_t next_free;
     uint32_t armed; /* wait lock */
-    _Atomic uint32_t
-        life; /* the reactor's epoch_of_life in which it was registered; changes under the wait lock */
+    /* The reactor's epoch_of_life in which it was registered; changes under the wait lock. */
+    _Atomic uint32_t life;
 };
 
 _Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
@@ -135,8 +135,8 @@ uint32_t bide_descriptors_closings(void);
 /* One was closed. */
 void bide_descriptors_closed(void);
 
-/* Links the waiter until the next closing, unless there was one since `closings` was read. Returns whether
- * it waits. */
+/* Links the waiter until the next closing, unless there was one since `closings` was read. Returns
+ * whether it waits. */
 bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t closings);
 void bide_descriptors_leave(bide_waiter *waiter);
 

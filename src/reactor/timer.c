@@ -215,8 +215,8 @@ static bide_waiter *pop(struct bide_reactor *reactor, bide_instant now)
     return &timer->waiter_;
 }
 
-/* Takes the wake of a timer that is no longer in the heap and runs it. Lock held, and released around the
- * wake. */
+/* Takes the wake of a timer that is no longer in the heap and runs it. Lock held, and released
+ * around the wake. */
 static void fire(struct bide_reactor *reactor, bide_waiter *waiter)
 {
     struct bide_wake wake;
