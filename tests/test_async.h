@@ -186,6 +186,17 @@ static inline void open_channel(enum channel kind, bide_async *ends[2])
         cr_assert_ok(bide_async_new(&ends[i], fds[i]));
 }
 
+/* One end wrapped, the other one the peer's. */
+static inline bide_async *open_one(enum channel kind, int *peer)
+{
+    int ends[2];
+    make_channel(kind, ends);
+    bide_async *async;
+    cr_assert_ok(bide_async_new(&async, ends[0]));
+    *peer = ends[1];
+    return async;
+}
+
 static inline void free_both(bide_async *ends[2])
 {
     cr_assert_ok(bide_async_free(ends[0]));

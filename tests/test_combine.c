@@ -232,14 +232,12 @@ Test(race, leaves_a_stream_that_lost_to_be_used_again)
 
 Test(race, between_a_descriptor_and_a_timer)
 {
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     for (int bytes = 0; bytes < 2; bytes++) {
         bide_timer limit;
         bide_readable ready;
-        if (bytes) put(ends[1], "x", 1);
+        if (bytes) put(writer, "x", 1);
         bide_timer_after(&limit, bytes ? BIDE_HOURS(1) : SHORT);
         bide_readable_init(&ready, async);
         bide_future *both[] = {&ready.future, &limit.future};
@@ -249,7 +247,7 @@ Test(race, between_a_descriptor_and_a_timer)
         cr_assert_eq(stats_now().timers_pending, 0, "a timer is still armed");
     }
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 Test(race, is_a_future_that_may_race_and_be_cancelled)

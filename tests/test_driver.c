@@ -272,10 +272,8 @@ Test(driver, is_followed_by_a_thread_that_waits_when_an_ordinary_one_left_first)
 Test(driver, that_goes_off_to_compute_is_followed_by_a_thread_that_waits_without_any_helper)
 {
     bide_set_threads(false);
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     char bytes[2] = {0};
     for (int i = 0; i < 20; i++) {
         struct party party;
@@ -287,7 +285,7 @@ Test(driver, that_goes_off_to_compute_is_followed_by_a_thread_that_waits_without
         AWAIT(role_now().parked == 1);
         uint64_t hand_overs = stats_now().hand_overs;
         party_release(&party);
-        put(ends[1], "x", 1);
+        put(writer, "x", 1);
         cr_assert_gives(call_join(&reader), 1);
         cr_assert_leq(stats_now().hand_overs, hand_overs + 1, "%d hand-overs",
                       (int)(stats_now().hand_overs - hand_overs));
@@ -295,7 +293,7 @@ Test(driver, that_goes_off_to_compute_is_followed_by_a_thread_that_waits_without
     }
     cr_assert_eq(bide_test_thread_named("async-io"), 0, "a helper thread");
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 Test(driver, that_is_blocked_is_interrupted_by_an_earlier_timer_and_by_no_other)
@@ -437,10 +435,8 @@ Test(driver, is_there_for_the_background_whatever_threads_come_and_go)
     struct worker workers[4];
     for (int i = 0; i < 4; i++)
         worker_start(&workers[i], wander, NULL);
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     for (int i = 0; i < 300; i++) {
         struct probe probe;
         struct counter counter = {0};
@@ -450,7 +446,7 @@ Test(driver, is_there_for_the_background_whatever_threads_come_and_go)
         probe_arm(&probe);
         spin(i % 50 * 40);
         cr_assert_ok(bide_timer_set_after(&probe.timer, BIDE_MICROSECONDS(i % 300)));
-        put(ends[1], "x", 1);
+        put(writer, "x", 1);
         AWAIT(probe.thread != 0 && counter.wakes > 0);
         probe_end(&probe);
         cr_assert_gives(poll_with(&readable.future, counting(&counter)), BIDE_READY);
@@ -466,5 +462,5 @@ Test(driver, is_there_for_the_background_whatever_threads_come_and_go)
     cr_assert_eq(stats_now().background, 0, "%zu wait in the background", stats_now().background);
     cr_assert_eq(who_drives(), bide_test_thread_named("async-io"), "not the helper");
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }

@@ -10,10 +10,8 @@ TestSuite(future, .fini = shut_down, .timeout = 30);
 
 Test(future, one_that_was_never_polled_may_go_out_of_scope)
 {
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_event event;
     cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
     {
@@ -39,7 +37,7 @@ Test(future, one_that_was_never_polled_may_go_out_of_scope)
     cr_assert_eq(stats.background, 0, "%zu wait in the background", stats.background);
     cr_assert_ok(bide_event_fini(&event));
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 Test(future, cancelling_one_that_was_never_polled_does_not_reach_it)
@@ -319,10 +317,8 @@ static void expect_moved(bide_future *future, bide_future *elsewhere, size_t siz
 
 Test(future, one_that_was_moved_after_its_first_poll_is_noticed)
 {
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_event event;
     cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
     char byte;
@@ -355,7 +351,7 @@ Test(future, one_that_was_moved_after_its_first_poll_is_noticed)
 
     cr_assert_ok(bide_event_fini(&event));
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 Test(future, may_be_moved_before_its_first_poll_and_after_it_is_ready)

@@ -141,25 +141,10 @@ static inline long worker_join(struct worker *worker)
     return worker->result;
 }
 
-/* Whether the kernel says that the thread sleeps. */
-static inline bool is_asleep(int id)
-{
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
-    FILE *file = fopen(path, "r");
-    if (!file) return false;
-    char line[256] = "";
-    size_t length = fread(line, 1, sizeof line - 1, file);
-    (void)fclose(file);
-    line[length] = '\0';
-    const char *name_end = strrchr(line, ')');
-    return name_end && name_end[1] == ' ' && name_end[2] == 'S';
-}
-
 /* Returns when the thread sleeps, or is done. */
 static inline void await_asleep(const struct worker *worker)
 {
-    AWAIT(worker->done || (worker->id != 0 && is_asleep(worker->id)));
+    AWAIT(worker->done || (worker->id != 0 && bide_test_thread_asleep(worker->id)));
 }
 
 #endif

@@ -124,25 +124,10 @@ static inline void *waiter_run(void *arg)
     return NULL;
 }
 
-/* Whether the kernel says that the thread sleeps. */
-static inline bool is_asleep(int id)
-{
-    char path[64];
-    (void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", id);
-    FILE *file = fopen(path, "r");
-    if (!file) return false;
-    char line[256] = "";
-    size_t length = fread(line, 1, sizeof line - 1, file);
-    (void)fclose(file);
-    line[length] = '\0';
-    const char *name_end = strrchr(line, ')');
-    return name_end && name_end[1] == ' ' && name_end[2] == 'S';
-}
-
 /* Returns when the thread is blocked, or done. */
 static inline void waiter_settle(const struct waiter *waiter)
 {
-    while (!waiter->done && (waiter->id == 0 || !is_asleep(waiter->id)))
+    while (!waiter->done && (waiter->id == 0 || !bide_test_thread_asleep(waiter->id)))
         pause_briefly();
 }
 

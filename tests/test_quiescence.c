@@ -168,15 +168,13 @@ Test(quiescence, a_poll_that_meets_the_firing_of_its_timer_waits_for_the_waker)
 /* `drained`: what was to be read is taken away while the waker runs. */
 static void wait_for_bytes_with_gate(void (*call)(struct worker *worker), bool drained, int expected)
 {
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_readable readable;
     bide_readable_init(&readable, async);
     struct gate gate = {0};
     cr_assert_gives(poll_with(&readable.future, gated(&gate)), BIDE_PENDING);
-    put(ends[1], "x", 1);
+    put(writer, "x", 1);
     AWAIT(gate.entered);
     /* By Bide's own call, so that it is no longer remembered either. */
     char byte;
@@ -185,7 +183,7 @@ static void wait_for_bytes_with_gate(void (*call)(struct worker *worker), bool d
     expect_to_wait(&readable.future, &gate, call, expected);
     cr_assert(!gate.left, "the waker ran again");
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 Test(quiescence, a_poll_is_not_ready_before_the_waker_returned_for_a_descriptor)
@@ -241,10 +239,8 @@ Test(quiescence, a_replaced_waker_is_not_called)
     bide_event_waiting_init(&waiting, &event);
     bide_timer timer;
     bide_timer_never(&timer);
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_readable readable;
     bide_readable_init(&readable, async);
 
@@ -256,7 +252,7 @@ Test(quiescence, a_replaced_waker_is_not_called)
         cr_assert_gives(poll_with(futures[i], counting(&new[i])), BIDE_PENDING);
     }
     bide_event_set(&event);
-    put(ends[1], "x", 1);
+    put(writer, "x", 1);
     cr_assert_ok(bide_timer_set_after(&timer, 0));
     for (int i = 0; i < 3; i++) {
         AWAIT(new[i].wakes > 0);
@@ -265,7 +261,7 @@ Test(quiescence, a_replaced_waker_is_not_called)
         cr_assert_eq(new[i].wakes, 1, "future %d: %d wakes of the new waker", i, new[i].wakes);
     }
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 /* A waker that looks whether it could take any lock. */
@@ -304,10 +300,8 @@ Test(quiescence, wakers_run_while_no_lock_is_held)
     cr_assert_ok(bide_set_add(&set, &membership, &member.future, NULL));
     bide_timer timer;
     bide_timer_never(&timer);
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_readable readable;
     bide_readable_init(&readable, async);
 
@@ -319,7 +313,7 @@ Test(quiescence, wakers_run_while_no_lock_is_held)
     cr_assert_gives(bide_async_poll_readable(async, waker), BIDE_PENDING);
     bide_event_set(&event);
     bide_event_set(&event);
-    put(ends[1], "x", 1);
+    put(writer, "x", 1);
     AWAIT(looker.wakes == 4);
     cr_assert_ok(bide_timer_set_after(&timer, 0));
     AWAIT(looker.wakes == 5);
@@ -327,7 +321,7 @@ Test(quiescence, wakers_run_while_no_lock_is_held)
     for (int i = 0; i < 4; i++)
         (void)bide_cancel(futures[i]);
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 /* Three waiters are woken as one batch; the first one's waker stops. The second is cancelled meanwhile: it
@@ -373,19 +367,17 @@ static void write_byte(struct worker *worker)
 
 Test(quiescence, one_that_is_cancelled_inside_a_batch_does_not_fire_for_a_descriptor)
 {
-    int ends[2];
-    make_pipe(ends);
-    bide_async *async;
-    cr_assert_ok(bide_async_new(&async, ends[0]));
+    int writer;
+    bide_async *async = open_one(PIPE, &writer);
     bide_readable readable[3];
     bide_future *futures[3];
     for (int i = 0; i < 3; i++) {
         bide_readable_init(&readable[i], async);
         futures[i] = &readable[i].future;
     }
-    cancel_inside_batch(futures, write_byte, &ends[1], BIDE_READY);
+    cancel_inside_batch(futures, write_byte, &writer, BIDE_READY);
     cr_assert_ok(bide_async_free(async));
-    (void)close(ends[1]);
+    (void)close(writer);
 }
 
 /* All three become due within one turn of the reactor, for nobody drives it before. */

@@ -67,6 +67,12 @@ int bide_test_thread_named(const char *name)
     return result;
 }
 
+bool bide_test_thread_asleep(int thread_id)
+{
+    char state[32] = "";
+    return thread_line(thread_id, "status", "State:\t", state, sizeof state) && state[0] == 'S';
+}
+
 static long switches(int thread_id, const char *key)
 {
     char value[32];

@@ -33,6 +33,9 @@ int bide_test_thread_count(void);
 /* The id of a thread with that name, such as "async-io", or 0 if there is none. */
 int bide_test_thread_named(const char *name);
 
+/* Whether the kernel says that the thread of that id sleeps. */
+bool bide_test_thread_asleep(int thread_id);
+
 /* A thread's context switches so far. One that sleeps and is never woken makes none. */
 struct bide_test_switches {
     long voluntary;   /* it waited for something */

@@ -1,0 +1,87 @@
+/* Scenarios of timers and events for test_faults.c.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "faults.h"
+
+static int run_timers(void)
+{
+    bide_timer timer;
+    bide_timer_after(&timer, BIDE_MICROSECONDS(100));
+    int error = bide_timer_wait(&timer);
+    if (!error) error = bide_sleep(BIDE_MICROSECONDS(100));
+    bide_timer_interval(&timer, BIDE_MICROSECONDS(50));
+    for (int i = 0; i < 3 && !error; i++)
+        error = bide_timer_wait(&timer);
+    end_of_faults();
+    return error;
+}
+
+static int run_many_timers(void)
+{
+    /* More than the first chunk of the heap holds. */
+    enum { TIMERS = 300 };
+    static bide_timer timers[TIMERS];
+    struct counter counter = {0};
+    int error = 0;
+    int armed = 0;
+    while (armed < TIMERS && !error) {
+        bide_timer_after(&timers[armed], BIDE_SECONDS(1000));
+        int answer = poll_with(&timers[armed].future, counting(&counter));
+        if (answer == BIDE_READY)
+            error = bide_timer_error(&timers[armed]) ? bide_timer_error(&timers[armed]) : WRONG;
+        else
+            armed++;
+    }
+    for (int i = 0; i < armed; i++)
+        if (cancel_with(&timers[i].future, counting(&counter)) != BIDE_READY) error = WRONG;
+    end_of_faults();
+    return error;
+}
+
+static int run_timeout(void)
+{
+    int peer;
+    char byte;
+    bide_io io;
+    bide_timeout timeout;
+    bide_async *async = scene_handle(UNIX, &peer);
+    bide_io_read(&io, async, &byte, 1);
+    bide_timeout_init(&timeout, &io.future, bide_after(BIDE_MICROSECONDS(100)));
+    int error = bide_block_on(&timeout.future);
+    if (!error)
+        error = timeout.result == BIDE_ETIMEDOUT ? 0 : timeout.result == 0 ? (int)io.result : timeout.result;
+    end_of_faults();
+    (void)bide_async_free(async);
+    (void)close(peer);
+    return error;
+}
+
+static void *set_soon(void *arg)
+{
+    pause_briefly();
+    bide_event_set(arg);
+    return NULL;
+}
+
+static int run_event(void)
+{
+    bide_event event;
+    pthread_t setter;
+    int error = bide_event_init(&event, BIDE_EVENT_AUTO);
+    if (!error) error = bide_event_wait(&event, bide_after(BIDE_MICROSECONDS(100)));
+    error = error == BIDE_ETIMEDOUT ? 0 : error == 0 ? WRONG : error;
+    SCENE(if (pthread_create(&setter, NULL, set_soon, &event) != 0) abort());
+    if (!error) error = bide_event_wait(&event, bide_after(PATIENCE));
+    (void)pthread_join(setter, NULL);
+    end_of_faults();
+    return error;
+}
+
+const struct scenario scenarios_of_time[] = {
+    {"timers", "timer_after timer_wait sleep timer_interval", run_timers},
+    {"many timers", "timer_after", run_many_timers},
+    {"timeout", "timeout_init block_on", run_timeout},
+    {"event", "event_set event_wait event_waiting_init", run_event},
+    {NULL, NULL, NULL},
+};
