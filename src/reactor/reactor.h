@@ -24,13 +24,16 @@
  *    is slept over.
  * 3. If the role is vacant and somebody needs service (a parked thread, or background > 0 on the global
  *    reactor with a helper), then a TIMED standby exists, or the role is on offer to a nudged thread. Each
- *    transition re-establishes it before it unlocks: release, leave, arm, and a standby's look.
+ *    transition re-establishes it before it unlocks: release, leave, and a standby's look; who has armed
+ *    something in the background or opened the poller does so next, with bide_driver_call_standby.
  * 4. epoch grows with each take and each release; a standby that finds it unchanged since its last look
  *    knows that the state was the same for the whole period.
  * 5. A thread that leaves hands on what it had: the role, an offer, the place of the standby.
  * 6. Nobody is woken for a release as such: in the steady state, the releaser comes back.
  * 7. A thread in block_on that finds the role with the helper, when it parks or when it yields, asks for it
  *    (`wanted`, one notify); the helper releases it and it is offered to the first parked thread, if any.
+ *
+ * docs/models/role.pml is this protocol as a model.
  *
  * Reactors are type-stable: freed ones are kept for the next bide_reactor_new, so that stale handles find
  * a lock and an epoch that no longer match.
@@ -113,7 +116,7 @@ int bide_driver_run_once(struct bide_reactor *reactor, bide_instant deadline);
 /* The helper thread's life. */
 void bide_driver_help(struct bide_reactor *reactor, struct bide_parker *parker);
 
-/* Brings invariant 3 about after something was armed in the background. */
+/* Brings invariant 3 about after something was armed in the background, or the poller was opened. */
 void bide_driver_call_standby(struct bide_reactor *reactor);
 
 /* A timer became the first: whether the driver must be notified, with bide_driver_interrupt after the
