@@ -6,6 +6,7 @@
 #include <bide/stream.h>
 
 #include "os/io.h"
+#include "os/log.h"
 #include "os/socket.h"
 #include "reactor/await.h"
 #include "reactor/source.h"
@@ -50,7 +51,10 @@ static bide_ssize take_connection(void *arg, bide_fd fd)
     bide_incoming *incoming = arg;
     uint32_t closings = bide_descriptors_closings();
     int error = bide_os_accept(fd, &incoming->fd_, &incoming->peer);
-    if (out_of_descriptors(error)) pause_listener(incoming->io_.async_, closings);
+    if (out_of_descriptors(error)) {
+        pause_listener(incoming->io_.async_, closings);
+        bide_log(error, "a listener pauses", bide_strerror(error));
+    }
     return error;
 }
 
@@ -92,8 +96,8 @@ static int incoming_poll(bide_future *self, bide_context *cx)
     if (incoming->result) return BIDE_READY;
     /* A connection is of its listener's kind. */
     uint32_t kind = bide_source_flags(incoming->listener_) & (BIDE_OS_SOCKET | BIDE_OS_TCP);
-    incoming->result = bide_source_new(&incoming->conn, incoming->reactor_, incoming->fd_,
-                                       BIDE_SOURCE_OWNED | kind, true);
+    incoming->result =
+        bide_source_new(&incoming->conn, incoming->reactor_, incoming->fd_, BIDE_SOURCE_OWNED | kind, true);
     if (incoming->result) {
         bide_os_close(incoming->fd_);
         bide_descriptors_closed();

@@ -58,8 +58,7 @@ static int start(bide_connecting *connecting)
     uint32_t flags = BIDE_SOURCE_OWNED | bide_os_stream_kind(&connecting->address_);
     /* On its way, it is ready when an event says so. */
     if (!error)
-        error =
-            bide_source_new(&connecting->conn, connecting->reactor_, connecting->fd_, flags, state == 0);
+        error = bide_source_new(&connecting->conn, connecting->reactor_, connecting->fd_, flags, state == 0);
     if (error) {
         close_socket(&connecting->fd_);
         return error;

@@ -16,6 +16,7 @@
 #include "poll/backend.h"
 
 #include "os/assert.h"
+#include "os/log.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
@@ -70,8 +71,11 @@ static int open_named(bide_poller **out, const char *name)
 static int open_best(bide_poller **out)
 {
     int error = BIDE_ENOTSUP;
-    for (size_t i = 0; i < COUNT(backends) && error == BIDE_ENOTSUP; i++)
+    for (size_t i = 0; i < COUNT(backends) && error == BIDE_ENOTSUP; i++) {
         error = open_backend(out, backends[i]);
+        if (error == BIDE_ENOTSUP)
+            bide_log(error, "the system does not permit the back end", backends[i]->name);
+    }
     return error == BIDE_ENOTSUP ? BIDE_EBACKEND : error;
 }
 
@@ -79,12 +83,16 @@ int bide_poller_new(bide_poller **out, const char *backend)
 {
     if (!out) return BIDE_EINVAL;
     *out = NULL;
+    const char *chosen = NULL;
     if (!backend) {
-        backend = secure_getenv("BIDE_BACKEND");
-        if (backend && !*backend) backend = NULL;
+        chosen = secure_getenv("BIDE_BACKEND");
+        if (chosen && !*chosen) chosen = NULL;
+        backend = chosen;
     }
     int cancel = bide_os_cancel_disable();
     int error = backend ? open_named(out, backend) : open_best(out);
+    /* Who named it in a call is told by the return value. */
+    if (error == BIDE_EBACKEND && chosen) bide_log(error, "BIDE_BACKEND cannot be had", chosen);
     bide_os_cancel_restore(cancel);
     return error;
 }

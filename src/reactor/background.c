@@ -12,6 +12,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/service.h"
+#include "os/log.h"
 #include "reactor/reactor.h"
 
 static _Atomic bool threads_forbidden;
@@ -56,6 +57,8 @@ int bide_background_arm(struct bide_reactor *reactor)
         int error = start_helper(reactor);
         if (!error) atomic_fetch_add(&reactor->background, 1);
         bide_os_mutex_unlock(&reactor->lock);
+        /* Where threads are forbidden, that is what the program wanted. */
+        if (error && error != BIDE_ENOTSUP) bide_log(error, "the thread async-io cannot be started", NULL);
         if (error) return error;
     } else {
         atomic_fetch_add(&reactor->background, 1);

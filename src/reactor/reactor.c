@@ -34,23 +34,25 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
 {
     /* acquire: pairs with the release below, so that the fast way sees the fields */
     if (atomic_load_explicit(&reactor->notifier.poller, memory_order_acquire)) return 0;
-    int error = 0;
-    bool opened = false;
+    /* Without the lock, for it may call the log function. Of two threads that come here one is too late. */
+    bide_poller *poller;
+    int error = bide_poller_new(&poller, backend);
+    if (error) return error;
     bide_os_mutex_lock(&reactor->lock);
-    if (!reactor->poller) {
-        bide_poller *poller;
-        error = bide_poller_new(&poller, backend);
-        if (!error) {
-            reactor->edge = bide_poller_supports(poller, BIDE_POLL_EDGE);
-            reactor->poller = poller;
-            atomic_store(&reactor->notifier.poller, poller);
-            opened = true;
-        }
+    bool late = reactor->poller != NULL;
+    if (!late) {
+        reactor->edge = bide_poller_supports(poller, BIDE_POLL_EDGE);
+        reactor->poller = poller;
+        atomic_store(&reactor->notifier.poller, poller);
     }
     bide_os_mutex_unlock(&reactor->lock);
+    if (late) {
+        bide_poller_free(poller);
+        return 0;
+    }
     /* Who waits already sleeps without limit: there was nothing to look after. */
-    if (opened) bide_driver_call_standby(reactor);
-    return error;
+    bide_driver_call_standby(reactor);
+    return 0;
 }
 
 int bide_reactor_open(struct bide_reactor *reactor)
