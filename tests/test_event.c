@@ -202,6 +202,20 @@ Test(event, releases_a_wait_for_each_set_also_where_the_release_is_put_off)
     }
 }
 
+/* Takes a lock that is not the event's own. */
+static bide_os_mutex *lock_of_another(void)
+{
+    bide_os_mutex *lock = bide_wait_lock(&event);
+    bide_wait_unlock(lock);
+    static char objects[4096];
+    bide_os_mutex *other = lock;
+    for (size_t i = 0; other == lock; i += 16) {
+        other = bide_wait_lock(&objects[i]);
+        if (other == lock) bide_wait_unlock(other);
+    }
+    return other;
+}
+
 static void cancel_wait(struct worker *worker)
 {
     struct counter counter = {0};
@@ -215,15 +229,7 @@ Test(event, whose_release_is_put_off_may_lose_its_wait_meanwhile)
     bide_event_waiting_init(&waiting, &event);
     struct counter counter = {0};
     cr_assert_gives(poll_with(&waiting.future, counting(&counter)), BIDE_PENDING);
-    /* A lock that is not the event's own. */
-    bide_os_mutex *lock = bide_wait_lock(&event);
-    bide_wait_unlock(lock);
-    static char objects[4096];
-    bide_os_mutex *other = lock;
-    for (size_t i = 0; other == lock; i += 16) {
-        other = bide_wait_lock(&objects[i]);
-        if (other == lock) bide_wait_unlock(other);
-    }
+    bide_os_mutex *other = lock_of_another();
     bide_event_set(&event);
     struct worker worker;
     worker_start(&worker, cancel_wait, &waiting.future);
@@ -232,6 +238,67 @@ Test(event, whose_release_is_put_off_may_lose_its_wait_meanwhile)
     cr_assert_gives(answer, BIDE_READY);
     cr_assert(bide_event_is_set(&event), "the set was lost");
     cr_assert_eq(counter.wakes, 0, "%d wakes", counter.wakes);
+    cr_assert_ok(bide_event_fini(&event));
+}
+
+static void set_event(struct worker *worker)
+{
+    bide_event_set(worker->arg);
+}
+
+/* Waits that begin after the reset, while the first of three sets is still on its way, are one set's. */
+static void poll_two(struct worker *worker)
+{
+    struct waits *waits = worker->arg;
+    for (int i = 1; i < 3; i++) {
+        bide_event_waiting_init(&waits->waiting[i], &event);
+        worker->result += poll_with(&waits->waiting[i].future, counting(&waits->counters[i]));
+    }
+}
+
+Test(event, that_is_reset_keeps_no_set_that_returned_for_waits_that_begin_later)
+{
+    init_event(BIDE_EVENT_AUTO);
+    struct waits waits;
+    memset(&waits, 0, sizeof waits);
+    bide_event_waiting_init(&waits.waiting[0], &event);
+    cr_assert_gives(poll_with(&waits.waiting[0].future, counting(&waits.counters[0])), BIDE_PENDING);
+    bide_os_mutex *other = lock_of_another();
+    bide_event_set(&event);
+    struct worker worker;
+    for (int i = 0; i < 2; i++) {
+        worker_start(&worker, set_event, &event);
+        (void)worker_join(&worker);
+    }
+    int first = waits.counters[0].wakes;
+    bide_event_reset(&event);
+    worker_start(&worker, poll_two, &waits);
+    int pending = (int)worker_join(&worker);
+    bide_wait_unlock(other);
+    cr_assert_eq(first, 1, "the first wait was woken %d times", first);
+    cr_assert_gives(pending, 2 * BIDE_PENDING);
+    cr_assert(!bide_event_is_set(&event), "set");
+    end_waits(&waits, 1, 1, 0);
+}
+
+Test(event, coalesces_sets_that_meet_when_nobody_waits_any_more)
+{
+    init_event(BIDE_EVENT_AUTO);
+    bide_event_waiting waiting;
+    bide_event_waiting_init(&waiting, &event);
+    struct counter counter = {0};
+    cr_assert_gives(poll_with(&waiting.future, counting(&counter)), BIDE_PENDING);
+    bide_os_mutex *other = lock_of_another();
+    bide_event_set(&event);
+    struct worker worker;
+    for (int i = 0; i < 3; i++) {
+        worker_start(&worker, set_event, &event);
+        (void)worker_join(&worker);
+    }
+    bide_wait_unlock(other);
+    cr_assert_gives(poll_with(&waiting.future, counting(&counter)), BIDE_READY);
+    cr_assert_ok(bide_event_wait(&event, BIDE_NOW));
+    cr_assert_gives(bide_event_wait(&event, BIDE_NOW), BIDE_EAGAIN);
     cr_assert_ok(bide_event_fini(&event));
 }
 

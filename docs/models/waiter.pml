@@ -641,7 +641,9 @@ inline cancel(w)
 
 #ifdef MANUAL
 #define SETS 1
+#define MANUAL_EVENT true
 #else
+#define MANUAL_EVENT false
 #define SETS 2
 #endif
 
@@ -658,8 +660,15 @@ proctype setter(byte me)
 {
     WAKING;
     byte seen, granted, wanted;
+    bool handler; /* it interrupts a thread inside a wait lock, and cannot take one */
 #ifdef PAIR
     linked == OWNERS;
+#endif
+#ifdef AUTO
+    if
+    :: handler = true
+    :: handler = false
+    fi;
 #endif
 #ifdef BUG_LOOK_THEN_SET
     seen = word & WAITED;
@@ -675,10 +684,13 @@ proctype setter(byte me)
         begun++;
         seen = word;
         if
+#ifdef AUTO
+        :: (seen & SETTING) && !handler
+#endif
 #ifdef BUG_SETS_COALESCE
-        :: seen & SETTING -> word = seen | SET
+        :: (seen & SETTING) && (handler || MANUAL_EVENT) -> word = seen | SET
 #else
-        :: seen & SETTING -> word = (seen | SET) + MORE
+        :: (seen & SETTING) && (handler || MANUAL_EVENT) -> word = (seen | SET) + MORE
 #endif
         :: !(seen & SETTING) && (seen & WAITED) -> word = seen | SET | SETTING
         :: else -> word = seen | SET
@@ -760,6 +772,26 @@ proctype setter(byte me)
         od;
 #endif
         batch_wake(me)
+#ifdef AUTO
+    :: (seen & SETTING) && !handler ->
+        /* release_one */
+        ACQUIRE;
+        if
+        :: EMPTY(QUEUE) -> d_step { assert(event_alive); word = word | SET }
+        :: else ->
+            any(QUEUE, w);
+            d_step {
+                place[w] = BATCH(me);
+                state[w] = state[w] | GRANTED;
+                w = 0
+            }
+            if
+            :: EMPTY(QUEUE) -> d_step { assert(event_alive); word = word & (255 - WAITED) }
+            :: else
+            fi
+        fi;
+        batch_wake(me)
+#endif
     :: else
     fi;
     ended++

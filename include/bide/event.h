@@ -49,7 +49,16 @@ BIDE_API int bide_event_fini(bide_event *event);
  */
 BIDE_API void bide_event_set(bide_event *event);
 
-/** @brief Unsets it. Waits that a set released before stay released. Thread-safe, async-signal-safe. */
+/**
+ * @brief Unsets it. Waits that a set released before stay released; those that begin now wait for a set that
+ *   has not returned yet, or is still to come.
+ *
+ * Two things are not ordered by it. A set that has not returned yet may release a wait that begins after the
+ * reset, and its flag be reset nevertheless. And a signal handler that interrupts its thread inside Bide leaves
+ * the release of waits to that thread, which gets round to it a few instructions after the handler returned.
+ *
+ * Thread-safe, async-signal-safe. Does not wait.
+ */
 BIDE_API void bide_event_reset(bide_event *event);
 
 /** @brief Whether it is set. Thread-safe. */

@@ -4,13 +4,15 @@
  *   SET      it is set
  *   WAITED   the queue is not empty
  *   SETTING  a setter saw WAITED and is on its way to the wait lock
- *   MORE     the unit of a count in the upper bits: sets that came while SETTING, which release a wait each
+ *   MORE     the unit of a count in the upper bits: sets by signal handlers that came while SETTING and could
+ *            not take the wait lock; they release a wait each
  *
  * INVARIANTS
  * 1. Without WAITED, the compare-and-swap that sets SET is the setter's last access to the event.
  * 2. With WAITED, the setter raises SETTING in the same step, and its last access is the critical section
  *    that lowers it, grants, and moves the granted waiters into a batch of its own. Only one setter is
- *    SETTING.
+ *    SETTING. Another one of an automatic event does all of its work in such a critical section: when it
+ *    returns, a wait has been released or SET raised for it, and a reset finds no set of the past on its way.
  * 3. While SETTING, no poll takes SET: the poller links instead and is granted. So nobody can return, and
  *    free the event, between a setter's first and last access.
  * 4. An automatic event's SET is handed over by the setter (GRANTED in the waiter's state), not left to be
@@ -66,6 +68,32 @@ static uint32_t hand_over(bide_event *event)
     }
 }
 
+/* Wakes a batch of waiters to which the event has been given. Lock held, and released. */
+static void grant(bide_os_mutex *lock, bide_event *event, bide_link *batch)
+{
+    for (bide_link *link = batch->next_; link != batch; link = link->next_)
+        atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)link)->state_), BIDE_WAITER_GRANTED,
+                                 memory_order_release);
+    bide_batch_wake(lock, event, batch);
+}
+
+/* A whole set of an automatic event, while another one is SETTING. No wait lock held by this thread. */
+static void release_one(bide_event *event)
+{
+    bide_link batch;
+    bide_ring_init(&batch);
+    bide_os_mutex *lock = bide_wait_lock(event);
+    if (bide_ring_empty(&event->queue_)) {
+        atomic_fetch_or(word_of(event), SET);
+    } else {
+        bide_link *first = event->queue_.next_;
+        bide_ring_remove(first);
+        bide_ring_append(&batch, first);
+        if (bide_ring_empty(&event->queue_)) atomic_fetch_and(word_of(event), ~(uint32_t)WAITED);
+    }
+    grant(lock, event, &batch);
+}
+
 /* The second half of a set that found waiters. No wait lock held by this thread. */
 static void release_waiters(bide_event *event)
 {
@@ -82,10 +110,7 @@ static void release_waiters(bide_event *event)
             bide_ring_append(&batch, first);
         }
     }
-    for (bide_link *link = batch.next_; link != &batch; link = link->next_)
-        atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)link)->state_), BIDE_WAITER_GRANTED,
-                                 memory_order_release);
-    bide_batch_wake(lock, event, &batch);
+    grant(lock, event, &batch);
 }
 
 void bide_event_drain(struct bide_thread *thread)
@@ -111,6 +136,10 @@ void bide_event_set(bide_event *event)
     uint32_t seen = atomic_load(word_of(event));
     uint32_t wanted;
     do {
+        if ((seen & SETTING) && event->mode_ == BIDE_EVENT_AUTO && bide_thread_self()->wait_locks == 0) {
+            release_one(event);
+            return;
+        }
         wanted = seen | SET;
         /* SETTING implies that there were waiters, perhaps cancelled since. More sets than the count can hold
          * are more than there can be waiters. */
