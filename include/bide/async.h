@@ -8,7 +8,8 @@
  *
  * **Threads.** A handle may be used by several threads at once, also while one frees it: their operations end
  * with BIDE_ECANCELED. **Fairness.** A call that succeeds without waiting yields to the others every 128th
- * time.
+ * time. **Waiting.** Only functions that take a deadline wait for readiness; bide_async_free() and
+ * bide_async_into_fd() wait for system calls of other threads on the descriptor.
  *
  * **Fork.** The child of a fork(2) must not use a handle of its parent's, not even free it: the two share
  * what is registered with the kernel.
@@ -89,7 +90,9 @@ BIDE_API int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd);
  */
 BIDE_API int bide_async_free(bide_async *async);
 
-/** @brief The descriptor; BIDE_INVALID_FD for NULL or a freed handle. It stays the handle's. */
+/**
+ * @brief The descriptor; BIDE_INVALID_FD for NULL or a freed handle. It stays the handle's: do not close it.
+ */
 BIDE_API bide_fd bide_async_fd(const bide_async *async);
 /**@}*/
 
@@ -121,9 +124,9 @@ typedef bide_readiness bide_readable;
 /** Readiness for writing. */
 typedef bide_readiness bide_writable;
 
-/** @brief Prepares a wait for reading. */
+/** @brief Prepares a wait for reading. For NULL its result will be BIDE_EINVAL. */
 BIDE_API void bide_readable_init(bide_readable *readable, bide_async *async);
-/** @brief Prepares a wait for writing. */
+/** @brief Prepares a wait for writing. The same. */
 BIDE_API void bide_writable_init(bide_writable *writable, bide_async *async);
 
 /**
@@ -132,7 +135,15 @@ BIDE_API void bide_writable_init(bide_writable *writable, bide_async *async);
  * One waker a direction is kept, the newest; the one it replaces is called. It is called once and then
  * forgotten.
  *
- * @return BIDE_READY, BIDE_PENDING, or an error.
+ * @param waker copied; its `wake` must not be NULL. Until it was called or withdrawn, what it points at must
+ *   stay.
+ * @return BIDE_READY; BIDE_PENDING: the waker will be called; BIDE_EINVAL, BIDE_EFREED, BIDE_ECANCELED,
+ *   BIDE_EDEADLK in a waker, BIDE_ENOTHREAD, BIDE_ENOTSUP.
+ *
+ * @code
+ * bide_waker waker = {note, &machine};
+ * if (bide_async_poll_readable(conn, waker) == BIDE_READY) step(&machine);
+ * @endcode
  */
 BIDE_API int bide_async_poll_readable(bide_async *async, bide_waker waker);
 
@@ -159,7 +170,7 @@ BIDE_API bide_ssize bide_write(bide_async *async, const void *buffer, size_t len
 /** @brief Reads into several buffers. `count` up to the system's limit (1,024), else BIDE_EINVAL. */
 BIDE_API bide_ssize bide_readv(bide_async *async, const bide_buffer *buffers, size_t count,
                                bide_instant deadline);
-/** @brief Writes from several buffers. */
+/** @brief Writes from several buffers. `count` as bide_readv(). */
 BIDE_API bide_ssize bide_writev(bide_async *async, const bide_buffer *buffers, size_t count,
                                 bide_instant deadline);
 /** @brief Looks at what the next read will give, without taking it. Sockets only: else BIDE_ENOTSOCK. */
@@ -183,7 +194,10 @@ BIDE_API int bide_write_all(bide_async *async, const void *buffer, size_t length
 
 /** Answers of an operation of the caller's: "wait until readable / writable, then call me again", whichever
  * its direction. */
-enum { BIDE_WANT_READ = -301, BIDE_WANT_WRITE = -302 };
+enum {
+    BIDE_WANT_READ = -301, /**< wait until it is readable */
+    BIDE_WANT_WRITE = -302 /**< wait until it is writable */
+};
 
 /**
  * An operation of the caller's: does its system calls on the descriptor without blocking, and returns a
@@ -195,7 +209,7 @@ typedef bide_ssize (*bide_operation)(void *arg, bide_fd fd);
 /** @brief Runs an operation that reads, as often as it wants to wait. @return what it returned. */
 BIDE_API bide_ssize bide_read_with(bide_async *async, bide_operation operation, void *arg,
                                    bide_instant deadline);
-/** @brief Runs an operation that writes. */
+/** @brief Runs an operation that writes. @return what it returned. */
 BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg,
                                     bide_instant deadline);
 

@@ -4,7 +4,8 @@
  *
  * The constants are negative themselves and have the same value on every system. An error of the
  * operating system that has no constant here is kept without loss: bide_system_error() gives its number
- * back. Bide never reports through `errno`, because a task may have changed threads since.
+ * back. Bide never reports through `errno`, because a task may have changed threads since. The functions
+ * are thread-safe, and none waits.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

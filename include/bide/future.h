@@ -17,8 +17,8 @@
  *   Polling, cancelling, freeing or awaiting inside one gives BIDE_EDEADLK and changes nothing. Do not poll
  *   or cancel while holding a lock that the waker takes.
  * - NULL where a function needs something gives BIDE_EINVAL unless it says otherwise, in every header of
- *   Bide; a function without a return value does nothing then, and a future prepared around NULL becomes ready
- *   with BIDE_EINVAL.
+ *   Bide; a function without a return value does nothing then, and a future prepared around NULL becomes
+ *   ready with BIDE_EINVAL.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -167,7 +167,7 @@ BIDE_API int bide_future_cancel(bide_future *future, bide_context *cx);
 
 /** @name Awaiting
  * These wait on the calling thread. Meanwhile the thread drives the reactor for everybody if nobody else
- * does. */
+ * does. Any number of threads may be in them at once, each with futures of its own. */
 /**@{*/
 
 /**
@@ -191,9 +191,14 @@ BIDE_API int bide_block_on(bide_future *future);
 BIDE_API int bide_await(bide_future *future, bide_instant deadline);
 
 /**
- * @brief Cancels and waits until the storage is free.
+ * @brief Cancels and waits until the storage is free. Idempotent; does not fail for want of memory if the
+ *   future need not be waited for.
  *
  * @return BIDE_READY or BIDE_COMPLETED as bide_future_cancel(), or an error of bide_block_on().
+ *
+ * @code
+ * if (bide_cancel(&connecting.future) == BIDE_COMPLETED) use(connecting.conn);
+ * @endcode
  */
 BIDE_API int bide_cancel(bide_future *future);
 
@@ -233,15 +238,28 @@ BIDE_API int bide_race_until(bide_future *const *futures, size_t count, bide_ins
                              bool *completed);
 
 /**
- * @brief Waits until all are ready. @return 0, BIDE_ETIMEDOUT or BIDE_EAGAIN at the deadline (those not ready
- *   are cancelled), or an error as bide_await().
+ * @brief Waits until all are ready, whatever their outcomes.
+ *
+ * @param futures `count` pointers, all distinct; may be NULL if there are none.
+ * @param count 0 is ready at once.
+ * @return 0; BIDE_EAGAIN or BIDE_ETIMEDOUT at the deadline (those not ready are cancelled); BIDE_EINVAL for
+ *   NULL; or an error as bide_await(), or the first of polling a member.
+ *
+ * @code
+ * int err = bide_join(all, 3, bide_after(BIDE_SECONDS(5)));
+ * @endcode
  */
 BIDE_API int bide_join(bide_future *const *futures, size_t count, bide_instant deadline);
 
-/** @brief Sleeps. @return 0 or an error of bide_block_on(). Negative and zero durations return at once. */
+/**
+ * @brief Sleeps, not less than the duration, and drives the reactor meanwhile as every wait does. Returns at
+ *   once if it is not positive.
+ *
+ * @return 0 or an error of bide_block_on().
+ */
 BIDE_API int bide_sleep(bide_duration duration);
 
-/** @brief Sleeps until the instant. */
+/** @brief Sleeps until the instant. @return as bide_sleep(). */
 BIDE_API int bide_sleep_until(bide_instant instant);
 /**@}*/
 
@@ -255,7 +273,7 @@ typedef struct bide_racing {
     int result; /**< when ready: index of the winner, or a negative error */
 } bide_racing;
 
-/** @brief Prepares a race; arguments as bide_race_until(), and the arrays must live as long. */
+/** @brief Prepares a race; arguments as bide_race_until(); the arrays must live as long. Does not wait. */
 BIDE_API void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count,
                                bool *completed);
 
@@ -267,7 +285,7 @@ typedef struct bide_joining {
     int result; /**< when ready: 0, or the first misuse error of a member */
 } bide_joining;
 
-/** @brief Prepares a join; the array must live as long. */
+/** @brief Prepares a join; the array must live as long. Does not wait. */
 BIDE_API void bide_joining_init(bide_joining *joining, bide_future *const *futures, size_t count);
 
 /** A node or the head of a ring: part of Bide's structures. The fields are private. */

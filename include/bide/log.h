@@ -14,9 +14,9 @@
  * bide_set_log(log_line, stderr);
  * @endcode
  *
- * What it is told of: a back end that the system does not permit, so that another one is used; a `BIDE_BACKEND`
- * that cannot be had; a helper thread that cannot be started; a listener that pauses because descriptors or
- * memory ran out.
+ * What it is told of: a back end that the system does not permit, so that another one is used; a
+ * `BIDE_BACKEND` that cannot be had; a helper thread that cannot be started; a listener that pauses because
+ * descriptors or memory ran out.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -30,9 +30,9 @@ extern "C" {
 #endif
 
 /**
- * Takes one message: `message` is a line without its end, valid during the call; `error` the reason, a negative
- * constant. Called on whatever thread has something to tell, also on several at once, with no lock of Bide's
- * held, and never in a signal handler; it may call Bide. What it causes itself is not logged.
+ * Takes one message: `message` is a line without its end, valid during the call; `error` the reason, a
+ * negative constant. Called on whatever thread has something to tell, also on several at once, with no lock of
+ * Bide's held, and never in a signal handler; it may call Bide. What it causes itself is not logged.
  */
 typedef void (*bide_log_fn)(void *arg, int error, const char *message);
 

@@ -9,6 +9,10 @@
  * A reactor made by bide_reactor_new() starts no thread, and runs wakers only where its owner drives it: in
  * bide_reactor_run_once(), or in the waits of a thread that has entered it.
  *
+ * **Threads.** Every function here may be called from any thread; enter and leave change the calling thread
+ * alone. A reactor must not be used while, or after, it is freed. Only bide_reactor_run_once() waits for
+ * events; bide_reactor_free() and bide_shutdown() wait for calls of other threads that are just ending.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #ifndef BIDE_REACTOR_H
@@ -42,7 +46,13 @@ typedef struct bide_reactor_stats {
  *
  * @param[out] out the reactor; bide_reactor_free() frees it. NULL after an error.
  * @param backend as bide_poller_new().
- * @return 0, BIDE_EINVAL, or an error of bide_poller_new(). Thread-safe.
+ * @return 0, BIDE_EINVAL, or an error of bide_poller_new(). Does not wait.
+ *
+ * @code
+ * bide_reactor *mine;
+ * int err = bide_reactor_new(&mine, NULL);
+ * bide_reactor *before = bide_reactor_enter(mine);
+ * @endcode
  */
 BIDE_API int bide_reactor_new(bide_reactor **out, const char *backend);
 
@@ -56,24 +66,28 @@ BIDE_API int bide_reactor_new(bide_reactor **out, const char *backend);
  */
 BIDE_API int bide_reactor_free(bide_reactor *reactor);
 
-/** @brief The global reactor; it is opened on first use. Thread-safe. */
+/** @brief The global reactor; it is opened on first use, and never freed. Never NULL. */
 BIDE_API bide_reactor *bide_reactor_global(void);
 
-/** @brief The calling thread's current reactor: the one it has entered, else the global one. */
+/** @brief The calling thread's current reactor: the one it has entered, else the global one. Never NULL. */
 BIDE_API bide_reactor *bide_reactor_current(void);
 
 /**
  * @brief Makes the reactor current for the calling thread: new sources and timers join it, waits drive it.
  *
  * @param reactor NULL: the global one.
- * @return the one that was current before, to be given to bide_reactor_leave().
+ * @return the one that was current before, to be given to bide_reactor_leave(). A thread leaves before it
+ *   ends.
  */
 BIDE_API bide_reactor *bide_reactor_enter(bide_reactor *reactor);
 
 /** @brief Makes `previous`, the return value of bide_reactor_enter(), current again. */
 BIDE_API void bide_reactor_leave(bide_reactor *previous);
 
-/** @brief The name of the back end in use, "epoll" or "poll"; NULL if the reactor could not be opened. */
+/**
+ * @brief The name of the back end in use, "epoll" or "poll": static storage. NULL for NULL and if the reactor
+ *   could not be opened. Opens it; does not wait.
+ */
 BIDE_API const char *bide_reactor_backend(bide_reactor *reactor);
 
 /**
@@ -83,14 +97,19 @@ BIDE_API const char *bide_reactor_backend(bide_reactor *reactor);
  *
  * @param deadline BIDE_NOW does not wait.
  * @return how many events and timers were handled (0 at the deadline or after a notify), BIDE_EBUSY while
- *   another thread drives it, BIDE_EDEADLK in a waker, or an error of bide_poller_new() or
- *   bide_poller_wait().
+ *   another thread drives it, BIDE_EDEADLK in a waker, BIDE_EINVAL for NULL, or an error of bide_poller_new()
+ *   or bide_poller_wait().
+ *
+ * @code
+ * int handled = bide_reactor_run_once(mine, BIDE_NOW);
+ * @endcode
  */
 BIDE_API int bide_reactor_run_once(bide_reactor *reactor, bide_instant deadline);
 
 /**
  * @brief When the next turn is due at the latest: the earliest timer, BIDE_NOW if wakes are due already,
- *   BIDE_NEVER without timers. From now on bide_reactor_fd() becomes readable when an earlier one is added.
+ *   BIDE_NEVER without timers, for NULL, and if it cannot be opened. From now on bide_reactor_fd() becomes
+ *   readable when an earlier one is added. Does not wait.
  */
 BIDE_API bide_instant bide_reactor_next_deadline(bide_reactor *reactor);
 
@@ -101,17 +120,19 @@ BIDE_API bide_instant bide_reactor_next_deadline(bide_reactor *reactor);
  * added from another thread. Poll it for reading, then call bide_reactor_run_once() with BIDE_NOW. Never read
  * or close it.
  *
- * @return 0, BIDE_EINVAL, or BIDE_ENOTSUP where the back end has none ("poll").
+ * @param[out] out the descriptor, which stays the reactor's.
+ * @return 0, BIDE_EINVAL for NULL, BIDE_ENOTSUP where the back end has none ("poll"), BIDE_ECANCELED if it is
+ *   just being shut down, or an error of bide_poller_new(). Does not wait.
  */
 BIDE_API int bide_reactor_fd(bide_reactor *reactor, bide_fd *out);
 
-/** @brief Reads the counts. @return 0 or BIDE_EINVAL. Thread-safe. */
+/** @brief Reads the counts. @return 0, or BIDE_EINVAL for NULL. Does not wait. */
 BIDE_API int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *stats);
 
 /**
  * @brief Forbids (or allows again) helper threads. What needs one then answers BIDE_ENOTSUP.
  *
- * A helper thread that runs already goes on until bide_shutdown(). Thread-safe.
+ * A helper thread that runs already goes on until bide_shutdown(). Does not wait.
  */
 BIDE_API void bide_set_threads(bool allowed);
 

@@ -41,14 +41,14 @@ typedef struct bide_set {
     bide_set_member *result;
 } bide_set;
 
-/** @brief Makes the set empty. */
+/** @brief Makes the set empty. It must have no members, or never have been a set. Does not wait. */
 BIDE_API void bide_set_init(bide_set *set);
 
-/** @brief How many members it has. */
+/** @brief How many members it has; 0 for NULL. */
 BIDE_API size_t bide_set_count(const bide_set *set);
 
 /**
- * @brief Adds a future: it is polled for the first time by the next bide_set_next().
+ * @brief Adds a future: it is polled for the first time by the next bide_set_next(). Does not wait.
  *
  * @param member storage for the membership; it and the future must stay in place until the member was yielded
  *   or removed; it need not be initialised, and must not be in a set.
@@ -61,7 +61,7 @@ BIDE_API int bide_set_add(bide_set *set, bide_set_member *member, bide_future *f
  *
  * @param member one that bide_set_add() took once; it may have been yielded since.
  * @return BIDE_READY or BIDE_COMPLETED as bide_cancel(); BIDE_ENOENT if it is not in this set any more;
- *   BIDE_EDEADLK.
+ *   BIDE_EDEADLK in a waker; BIDE_EINVAL for NULL; or another error of bide_cancel(), after which it stays.
  */
 BIDE_API int bide_set_remove(bide_set *set, bide_set_member *member);
 

@@ -1,7 +1,7 @@
 /**
  * @file bide/stream.h
- * @brief What the stream sockets of all families share: connecting and accepting as futures, addresses of both
- *   ends.
+ * @brief What the stream sockets of all families share: connecting and accepting as futures, addresses of
+ *   both ends.
  *
  * Connections and listeners are made by bide_tcp_connect() and bide_tcp_listen() (bide/tcp.h) and by their
  * like for Unix sockets. Sockets are made non-blocking and close-on-exec, and never raise SIGPIPE.

@@ -43,7 +43,7 @@ typedef struct bide_timer {
 } bide_timer;
 
 /** @name Initialising
- * Register nothing: that is done by the first poll. */
+ * Register nothing: that is done by the first poll. Not on a timer that is being awaited; do not wait. */
 /**@{*/
 /** @brief A timer that never fires, until it is set. */
 BIDE_API void bide_timer_never(bide_timer *timer);
@@ -60,7 +60,7 @@ BIDE_API void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide
 
 /** @name Setting
  * Change a timer that has been initialised; from any thread. A party that awaits it sees the new deadline.
- * Return 0, or BIDE_EINVAL for NULL. */
+ * Return 0, or BIDE_EINVAL for NULL. Do not wait. */
 /**@{*/
 /** @brief It will not fire. */
 BIDE_API int bide_timer_set_never(bide_timer *timer);
@@ -74,30 +74,39 @@ BIDE_API int bide_timer_set_interval(bide_timer *timer, bide_duration period);
 BIDE_API int bide_timer_set_interval_at(bide_timer *timer, bide_instant start, bide_duration period);
 /**@}*/
 
-/** @brief What to do about missed ticks. From any thread. */
+/** @brief What to do about missed ticks, from the next firing on. From any thread; does not wait. */
 BIDE_API void bide_timer_set_missed(bide_timer *timer, bide_missed policy);
 
 /**
  * @brief Allows it to fire up to `slack` later, so that timers with slack share wake-ups.
  *
  * The firing is moved to the next multiple of the largest power of two nanoseconds within the slack. Takes
- * effect when the timer is armed next. Negative counts as 0.
+ * effect when the timer is armed next. In nanoseconds; negative counts as 0. From any thread; does not wait.
  */
 BIDE_API void bide_timer_set_slack(bide_timer *timer, bide_duration slack);
 
 /** @brief Whether it has a deadline; false for never and for a one-shot that has fired. Thread-safe. */
 BIDE_API bool bide_timer_will_fire(bide_timer *timer);
 
-/** @brief The next deadline, or BIDE_NEVER. Thread-safe. */
+/** @brief The next deadline, or BIDE_NEVER, also for NULL. Thread-safe. */
 BIDE_API bide_instant bide_timer_deadline(bide_timer *timer);
 
 /**
  * @brief 0 after a firing, else why the timer became ready without one: BIDE_ENOMEM, BIDE_ENOTHREAD,
- *   BIDE_ENOTSUP (it could not be armed), BIDE_ECANCELED (its reactor was shut down).
+ *   BIDE_ENOTSUP (it could not be armed), BIDE_ECANCELED (its reactor was shut down). BIDE_EINVAL for NULL.
+ *   Thread-safe; does not wait.
  */
 BIDE_API int bide_timer_error(const bide_timer *timer);
 
-/** @brief Waits for the firing. @return 0, or the bide_timer_error(), or as bide_block_on(). */
+/**
+ * @brief Waits for the firing. To give up earlier, await it: `bide_await(&timer.future, deadline)`.
+ *
+ * @return 0, or the bide_timer_error(), or as bide_block_on().
+ *
+ * @code
+ * while (bide_timer_wait(&tick) == 0) beat();
+ * @endcode
+ */
 BIDE_API int bide_timer_wait(bide_timer *timer);
 
 /** A deadline around another future. */
@@ -113,6 +122,17 @@ typedef struct bide_timeout {
  * @brief Prepares a time-out: when the deadline comes first, `inner` is cancelled.
  *
  * A result beats the time-out when both are ready, also one that came while it was being cancelled.
+ *
+ * @param inner must stay as long as the time-out; what it gave is in its own result.
+ * @param deadline BIDE_NEVER: no limit.
+ *
+ * Does not wait.
+ *
+ * @code
+ * bide_timeout_init(&limit, &reading.future, bide_after(BIDE_SECONDS(30)));
+ * int err = bide_await(&limit.future, BIDE_NEVER);
+ * if (!err) err = limit.result;
+ * @endcode
  */
 BIDE_API void bide_timeout_init(bide_timeout *timeout, bide_future *inner, bide_instant deadline);
 
