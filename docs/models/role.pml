@@ -384,12 +384,15 @@ inline open_reactor()
     if
     :: open
     :: else ->
-        d_step { !lock -> open = true; arming++ }
+        if
+        :: d_step { !lock && !open -> open = true; arming++ }
 #ifndef BUG_OPEN_WITHOUT_STANDBY
-        call_standby()
+            call_standby()
 #else
-        arming--
+            arming--
 #endif
+        :: !lock && open /* too late */
+        fi
     fi
 }
 

@@ -1,12 +1,14 @@
-/* Waiters: how one is woken, and left alone when its owner was told so. The protocol of src/future/waiter.[ch]
- * as its users run it: src/reactor/source.c (SOURCE), src/reactor/timer.c (TIMER), src/future/event.c (AUTO,
- * MANUAL, PAIR). Each step names its function.
+/* Waiters: how one is woken, and left alone when its owner was told so. The protocol of
+ * src/future/waiter.[ch] as its users run it: src/reactor/source.c (SOURCE), src/reactor/timer.c (TIMER),
+ * src/future/event.c (AUTO, MANUAL, PAIR). Each step names its function; role.pml has what comes before and
+ * after, and README.md what is left out.
  *
  * PROPERTIES
- * Q  No wake of a waker that may be freed starts or runs after the poll that answered READY, after the poll that
- *    brought another waker, or after the cancel. (`valid`, `running`)
+ * Q  No wake of a waker that may be freed starts or runs after the poll that answered READY, after the poll
+ *    that brought another waker, or after the cancel. (`valid`, `running`)
  * M  Nobody touches a waiter after its owner gave the storage back, nor an event after a wait for it returned
- *    that a last set released, nor the descriptor of a source that is closed. (`alive`, `event_alive`, `closed`)
+ *    that a last set released, nor the descriptor of a source that is closed. (`alive`, `event_alive`,
+ *    `closed`)
  * L  No wake is lost: nobody sleeps on although there is what he waits for. (invalid end states)
  * A  An automatic event's set is consumed once at most, and released waits are never fewer than sets where as
  *    many waited. (`released`)
@@ -80,7 +82,7 @@
 #define SPARE(me) 1
 #endif
 
-/* --- Waiters: src/future/waiter.h ------------------------------------------------------------------------ */
+/* --- Waiters: src/future/waiter.h ---------------------------------------------------------------------- */
 
 #define LINKED 1
 #define GRANTED 2
@@ -306,7 +308,7 @@ inline give_up(w)
     }
 }
 
-/* --- Sources: src/reactor/source.c ----------------------------------------------------------------------- */
+/* --- Sources: src/reactor/source.c --------------------------------------------------------------------- */
 
 #ifdef SOURCE
 
@@ -519,7 +521,7 @@ inline cancel(w)
 
 #endif
 
-/* --- Timers: src/reactor/timer.c ------------------------------------------------------------------------- */
+/* --- Timers: src/reactor/timer.c ----------------------------------------------------------------------- */
 
 #ifdef TIMER
 
@@ -630,7 +632,7 @@ inline cancel(w)
 
 #endif
 
-/* --- Events: src/future/event.c -------------------------------------------------------------------------- */
+/* --- Events: src/future/event.c ------------------------------------------------------------------------ */
 
 #ifdef EVENT
 
@@ -942,7 +944,7 @@ inline leave_event()
 
 #endif
 
-/* --- The owner of a waiter ------------------------------------------------------------------------------- */
+/* --- The owner of a waiter ----------------------------------------------------------------------------- */
 
 proctype owner(byte me)
 {
@@ -950,7 +952,8 @@ proctype owner(byte me)
     byte answer;
     LOCALS;
     do
-    :: /* Poll, with any waker: the one of before or another. One owner has two of his own, one the parker too. */
+    :: /* Poll, with any waker: the one of before or another. One owner has two of his own, one the parker
+        * too. */
         if
         :: me == 0 -> next = 2
         :: me == 1 -> next = STABLE
