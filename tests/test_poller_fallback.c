@@ -501,6 +501,19 @@ Test(poller_fallback, waking_a_blocked_wait_is_one_write_and_on_epoll_no_read)
     }
 }
 
+Test(poller_fallback, a_wake_up_whose_write_is_interrupted_again_and_again_is_not_lost)
+{
+    for (int i = 0; i < BACKENDS; i++) {
+        make(names[i]);
+        struct waiter waiter;
+        waiter_start(&waiter, poller, BIDE_NEVER);
+        bide_fault_set(BIT(WRITE), 1, 10, EINTR);
+        cr_assert_ok(bide_poller_notify(poller));
+        cr_assert_gives(waiter_join(&waiter), 0);
+        cr_assert_eq(bide_fault_clear(), 10);
+    }
+}
+
 Test(poller_fallback, a_wake_up_whose_write_fails_once_is_not_lost_and_leaves_errno)
 {
     for (int i = 0; i < BACKENDS; i++) {

@@ -38,7 +38,11 @@ void bide_poll_wake_close(bide_poll_wake *wake)
 static bool put(const bide_poll_wake *wake)
 {
     const uint64_t one = 1; /* eight bytes: an eventfd takes nothing else */
-    return write(wake->write_end, &one, sizeof one) >= 0;
+    ssize_t count;
+    do
+        count = write(wake->write_end, &one, sizeof one);
+    while (count < 0 && errno == EINTR);
+    return count >= 0;
 }
 
 void bide_poll_wake_signal(const bide_poll_wake *wake)
