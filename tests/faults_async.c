@@ -199,6 +199,50 @@ static int run_stored_waker(void)
     return error;
 }
 
+/* The same for writing, to what is full. */
+static int run_stored_waker_of_a_writer(void)
+{
+    int peer;
+    static char zeros[4096];
+    struct counter counter = {0};
+    bide_async *async = scene_handle(UNIX, &peer);
+    SCENE(while (bide_write(async, zeros, sizeof zeros, BIDE_NOW) > 0) continue);
+    int error = bide_async_poll_writable(async, counting(&counter));
+    if (error == BIDE_PENDING) {
+        SCENE({
+            if (fcntl(peer, F_SETFL, O_NONBLOCK) != 0) abort();
+            (void)take_all(peer);
+        });
+        error = await_wake(&counter);
+        if (!error) error = bide_async_poll_writable(async, counting(&counter));
+        if (error == BIDE_PENDING) error = WRONG;
+    }
+    if (error == BIDE_READY) error = 0;
+    if (bide_async_forget(async, BIDE_WRITE) != 0) error = WRONG;
+    end_of_faults();
+    (void)bide_async_free(async);
+    (void)close(peer);
+    return error;
+}
+
+static int run_awaited_operation(void)
+{
+    int peer;
+    char byte;
+    bide_io io;
+    bide_async *async = scene_handle(TCP, &peer);
+    bide_io_read(&io, async, &byte, 1);
+    int error = expect_count(bide_io_await(&io, BIDE_NOW), BIDE_EAGAIN);
+    error = error == BIDE_EAGAIN ? 0 : error;
+    scene_put(peer, "x");
+    bide_io_read(&io, async, &byte, 1);
+    if (!error) error = expect_count(bide_io_await(&io, bide_after(PATIENCE)), 1);
+    end_of_faults();
+    (void)bide_async_free(async);
+    (void)close(peer);
+    return error;
+}
+
 static int run_future_in_the_background(void)
 {
     int peer;
@@ -256,6 +300,8 @@ const struct scenario scenarios_of_async[] = {
     {"wait_readable and wait_writable", "wait_readable wait_writable readable_init writable_init",
      run_wait_for_readiness},
     {"poll_readable", "async_poll_readable async_forget", run_stored_waker},
+    {"poll_writable", "async_poll_writable", run_stored_waker_of_a_writer},
+    {"await of an operation", "io_await", run_awaited_operation},
     {"a read polled in the background", "io_read future_poll future_cancel", run_future_in_the_background},
     {"free with waiters", "async_free", run_free_with_waiters},
     {NULL, NULL, NULL},

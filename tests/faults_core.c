@@ -95,9 +95,65 @@ static int run_race_and_join(void)
     return error;
 }
 
+/* Combinations as futures, with a waker of one's own. */
+static int run_combinations_in_the_background(void)
+{
+    int peer;
+    char byte;
+    struct counter counter = {0};
+    bide_io io;
+    bide_timer timer;
+    bide_racing racing;
+    bide_joining joining;
+    bide_async *async = scene_handle(UNIX, &peer);
+    bide_future *both[] = {&io.future, &timer.future};
+    bide_io_read(&io, async, &byte, 1);
+    bide_timer_after(&timer, BIDE_SECONDS(1000));
+    bool completed[2];
+    int error = bide_race_until(both, 2, bide_after(BIDE_MICROSECONDS(100)), completed);
+    error = error == BIDE_ETIMEDOUT ? 0
+            : error == 1            ? bide_timer_error(&timer)
+            : error                 ? error
+                                    : (int)io.result;
+    bide_io_read(&io, async, &byte, 1);
+    bide_timer_after(&timer, BIDE_MICROSECONDS(100));
+    bide_racing_init(&racing, both, 2, NULL);
+    int answer = poll_with(&racing.future, counting(&counter));
+    while (!error && answer == BIDE_PENDING) {
+        error = await_wake(&counter);
+        atomic_store(&counter.wakes, 0);
+        if (!error) answer = poll_with(&racing.future, counting(&counter));
+    }
+    if (answer == BIDE_PENDING) (void)cancel_with(&racing.future, counting(&counter));
+    if (!error)
+        error = racing.result == 1 ? bide_timer_error(&timer)
+                : racing.result    ? racing.result
+                                   : (int)io.result;
+    scene_put(peer, "x");
+    bide_io_read(&io, async, &byte, 1);
+    bide_timer_after(&timer, BIDE_MICROSECONDS(100));
+    bide_joining_init(&joining, both, 2);
+    answer = poll_with(&joining.future, counting(&counter));
+    while (!error && answer == BIDE_PENDING) {
+        error = await_wake(&counter);
+        atomic_store(&counter.wakes, 0);
+        if (!error) answer = poll_with(&joining.future, counting(&counter));
+    }
+    if (answer == BIDE_PENDING) (void)cancel_with(&joining.future, counting(&counter));
+    if (!error) error = joining.result;
+    if (!error) error = expect_count(io.result, 1);
+    if (!error) error = bide_timer_error(&timer);
+    end_of_faults();
+    (void)bide_async_free(async);
+    (void)close(peer);
+    return error;
+}
+
 static int run_reactor(void)
 {
     bide_reactor *reactor = NULL;
+    /* Opens the global one; it answers NULL for any error, and nothing is lost by that. */
+    (void)bide_reactor_backend(bide_reactor_global());
     int error = bide_reactor_new(&reactor, NULL);
     if (error) return reactor ? WRONG : error;
     bide_reactor *previous = bide_reactor_enter(reactor);
@@ -170,8 +226,11 @@ const struct scenario scenarios_of_core[] = {
     {"set", "set_add set_next set_remove", run_set},
     {"a set polled in the background", "set_add set_remove", run_set_in_the_background},
     {"race and join", "race join", run_race_and_join},
+    {"combinations polled in the background", "race_until racing_init joining_init",
+     run_combinations_in_the_background},
     {"reactor",
-     "reactor_new reactor_enter reactor_leave reactor_fd reactor_next_deadline reactor_run_once reactor_free",
+     "reactor_backend reactor_new reactor_enter reactor_leave reactor_fd reactor_next_deadline "
+     "reactor_run_once reactor_free",
      run_reactor},
     {"shutdown", "shutdown", run_shutdown},
     {"poller", "poller_new poller_add poller_modify poller_wait poller_notify poller_delete poller_free",

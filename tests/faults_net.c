@@ -123,7 +123,7 @@ const struct scenario scenarios_of_net[] = {
     {"listen", "tcp_listen async_local_address", run_listen},
     {"connect", "tcp_connect async_peer_address tcp_set_nodelay async_shutdown", run_connect},
     {"a connect polled in the background", "tcp_connecting_init", run_connect_in_the_background},
-    {"accept", "tcp_accept", run_accept},
-    {"incoming", "tcp_incoming_init await", run_incoming},
+    {"accept", "accept", run_accept},
+    {"incoming", "incoming_init await", run_incoming},
     {NULL, NULL, NULL},
 };

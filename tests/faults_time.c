@@ -10,6 +10,12 @@ static int run_timers(void)
     bide_timer_after(&timer, BIDE_MICROSECONDS(100));
     int error = bide_timer_wait(&timer);
     if (!error) error = bide_sleep(BIDE_MICROSECONDS(100));
+    if (!error) error = bide_sleep_until(bide_after(BIDE_MICROSECONDS(100)));
+    bide_timer_at(&timer, bide_after(BIDE_MICROSECONDS(50)));
+    if (!error) error = bide_timer_wait(&timer);
+    bide_timer_interval_at(&timer, bide_now(), BIDE_MICROSECONDS(50));
+    for (int i = 0; i < 3 && !error; i++)
+        error = bide_timer_wait(&timer);
     bide_timer_interval(&timer, BIDE_MICROSECONDS(50));
     for (int i = 0; i < 3 && !error; i++)
         error = bide_timer_wait(&timer);
@@ -35,6 +41,37 @@ static int run_many_timers(void)
     }
     for (int i = 0; i < armed; i++)
         if (cancel_with(&timers[i].future, counting(&counter)) != BIDE_READY) error = WRONG;
+    end_of_faults();
+    return error;
+}
+
+/* Setters while the helper thread waits for the timer: each makes it the earliest, and interrupts. */
+static int run_setters(void)
+{
+    enum { AFTER, AT, INTERVAL, INTERVAL_AT, SETTERS };
+    int error = 0;
+    for (int setter = 0; setter < SETTERS && !error; setter++) {
+        struct counter counter = {0};
+        bide_timer timer;
+        bide_timer_never(&timer);
+        if (poll_with(&timer.future, counting(&counter)) == BIDE_READY) {
+            error = bide_timer_error(&timer) ? bide_timer_error(&timer) : WRONG;
+            break;
+        }
+        const bide_duration shortly = BIDE_MICROSECONDS(50);
+        switch (setter) {
+        case AFTER: error = bide_timer_set_after(&timer, shortly); break;
+        case AT: error = bide_timer_set_at(&timer, bide_after(shortly)); break;
+        case INTERVAL: error = bide_timer_set_interval(&timer, shortly); break;
+        default: error = bide_timer_set_interval_at(&timer, bide_now(), shortly); break;
+        }
+        if (!error) error = await_wake(&counter);
+        if (!error && poll_with(&timer.future, counting(&counter)) != BIDE_READY) error = WRONG;
+        if (!error) error = bide_timer_set_never(&timer);
+        int answer = bide_cancel(&timer.future);
+        if (answer != BIDE_READY && answer != BIDE_COMPLETED && !error) error = answer;
+        (void)cancel_with(&timer.future, counting(&counter));
+    }
     end_of_faults();
     return error;
 }
@@ -79,7 +116,12 @@ static int run_event(void)
 }
 
 const struct scenario scenarios_of_time[] = {
-    {"timers", "timer_after timer_wait sleep timer_interval", run_timers},
+    {"timers", "timer_after timer_at timer_interval timer_interval_at timer_wait sleep sleep_until",
+     run_timers},
+    {"setters of a timer that is awaited",
+     "timer_never timer_set_after timer_set_at timer_set_interval timer_set_interval_at timer_set_never "
+     "cancel",
+     run_setters},
     {"many timers", "timer_after", run_many_timers},
     {"timeout", "timeout_init block_on", run_timeout},
     {"event", "event_set event_wait event_waiting_init", run_event},

@@ -16,13 +16,15 @@ static int compare(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* Reports the median of how long it took to be served, which may not be more than what nobody would
- * notice. */
+/* Within a millisecond, when the machine is free: the best of many. In the median it may be busy, but no
+ * longer than nobody would notice. */
 static void expect_prompt(bide_duration *times, size_t count, const char *what)
 {
     qsort(times, count, sizeof *times, compare);
-    bide_duration median = times[count / 2];
-    cr_log_info("%s: %lld us in the median", what, (long long)(median / 1000));
+    bide_duration best = times[0], median = times[count / 2];
+    cr_log_info("%s: %lld us at best, %lld us in the median", what, (long long)(best / 1000),
+                (long long)(median / 1000));
+    cr_assert_leq(best, BIDE_MILLISECONDS(1), "%s: %lld us at best", what, (long long)(best / 1000));
     cr_assert_leq(median, BIDE_MILLISECONDS(50), "%s: %lld us", what, (long long)(median / 1000));
 }
 

@@ -231,7 +231,7 @@ Test(block_on, bears_wakes_that_come_for_no_reason)
     cr_assert_ok(bide_block_on(&first.future));
     struct worker worker;
     worker_start(&worker, wake_for_ever, &first.waker);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         bide_instant deadline = bide_after(BIDE_MICROSECONDS(i));
         struct manual second;
         manual_init(&second, BIDE_PENDING);
@@ -297,7 +297,7 @@ Test(block_on, is_not_interrupted_by_signals)
     cr_assert_done(sigaction(SIGUSR1, &action, NULL));
     struct two two;
     start_two(&two, block_on_remote);
-    for (int i = 1; i <= 500; i++) {
+    for (int i = 1; i <= 1000; i++) {
         for (int k = 0; k < 2; k++)
             cr_assert_eq(pthread_kill(two.workers[k].thread, SIGUSR1), 0, "pthread_kill");
         AWAIT(handled == 2 * i);

@@ -357,7 +357,7 @@ Test(driver, offered_to_a_thread_that_is_leaving_is_not_lost)
 {
     struct probe keep;
     start_helper(&keep);
-    for (int i = 0; i < 200; i++) {
+    for (int i = 0; i < 1000; i++) {
         hold_helper();
         party_start(&parties[0]);
         AWAIT(role_now().parked == 1);
@@ -437,7 +437,7 @@ Test(driver, is_there_for_the_background_whatever_threads_come_and_go)
         worker_start(&workers[i], wander, NULL);
     int writer;
     bide_async *async = open_one(PIPE, &writer);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 1000; i++) {
         struct probe probe;
         struct counter counter = {0};
         bide_readable readable;

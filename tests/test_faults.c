@@ -10,6 +10,9 @@
 #define _GNU_SOURCE
 #include "faults.h"
 
+#include <bide/log.h>
+#include <bide/poller.h>
+
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -189,6 +192,166 @@ Test(faults, closing_may_fail)
     run_all(CALLS_OF(CLOSE), 1, EINTR, true);
 }
 
+/* --- all functions -------------------------------------------------------------------------------------- */
+
+/* Those that are in no scenario, for they make no call that could fail. (The name of a scope in an address is
+ * looked up by libc itself, where the wraps do not reach; test_address.c has what comes of that.) */
+static const char *const without_calls[] = {
+    "address_any",
+    "address_equal",
+    "address_family",
+    "address_format",
+    "address_from_system",
+    "address_ipv4",
+    "address_ipv6",
+    "address_loopback",
+    "address_parse",
+    "address_port",
+    "address_set_port",
+    "address_sockaddr",
+    "after",
+    "async_fd",
+    "context_init",
+    "context_spend",
+    "context_waker",
+    "error_from_system",
+    "error_name",
+    "event_fini",
+    "event_init",
+    "event_is_set",
+    "event_reset",
+    "future_init",
+    "instant_add",
+    "instant_since",
+    "last_error",
+    "now",
+    "poller_backend",
+    "poller_fd",
+    "poller_supports",
+    "reactor_current",
+    "reactor_global",
+    "reactor_stats_read",
+    "set_count",
+    "set_init",
+    "set_log",
+    "set_threads",
+    "strerror",
+    "system_error",
+    "timer_deadline",
+    "timer_error",
+    "timer_set_missed",
+    "timer_set_slack",
+    "timer_will_fire",
+    "version",
+    "version_string",
+};
+
+static bool is_without_calls(const char *function)
+{
+    for (size_t i = 0; i < sizeof without_calls / sizeof *without_calls; i++)
+        if (strcmp(without_calls[i], function) == 0) return true;
+    return false;
+}
+
+static bool has_scenario(const char *function)
+{
+    size_t length = strlen(function);
+    for (size_t i = 0; i < GROUPS; i++)
+        for (const struct scenario *scenario = groups[i]; scenario->name; scenario++)
+            for (const char *at = scenario->functions; (at = strstr(at, function)) != NULL; at++)
+                if ((at == scenario->functions || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+                    return true;
+    return false;
+}
+
+/* The list of public functions is the linker's. */
+Test(faults, every_public_function_is_in_a_scenario_or_makes_no_call)
+{
+    FILE *map = fopen(BIDE_MAP, "r");
+    cr_assert_not_null(map, "%s: %s", BIDE_MAP, strerror(errno));
+    char line[256], name[64];
+    int functions = 0;
+    while (fgets(line, sizeof line, map)) {
+        if (sscanf(line, " bide_%63[a-z0-9_];", name) != 1) continue;
+        functions++;
+        cr_assert(has_scenario(name) || is_without_calls(name),
+                  "bide_%s is in no scenario: add one to a faults_*.c that calls it", name);
+        cr_assert(!has_scenario(name) || !is_without_calls(name), "bide_%s is in both lists", name);
+    }
+    cr_assert_gt(functions, 100, "%d functions in %s", functions, BIDE_MAP);
+    (void)fclose(map);
+}
+
+Test(faults, functions_that_are_in_no_scenario_make_no_call)
+{
+    int peer;
+    bide_async *async = scene_handle(UNIX, &peer);
+    bide_poller *poller;
+    cr_assert_ok(bide_poller_new(&poller, NULL));
+    cr_assert_ok(bide_sleep(1)); /* the thread's and the reactor's first wait */
+    const uint8_t bytes[16] = {1};
+    bide_fd fd;
+    size_t length;
+    char text[64];
+    bide_address any, system;
+    bide_context cx;
+    struct counter counter = {0};
+    bide_event event;
+    bide_future future;
+    bide_set set;
+    bide_timer timer;
+    bide_timer_never(&timer);
+
+    bide_calls_reset();
+    any = bide_address_any(1);
+    (void)bide_address_ipv6(bytes, 1, 0);
+    (void)bide_address_ipv4(bytes, 1);
+    (void)bide_address_parse(&any, "127.0.0.1:80");
+    (void)bide_address_family(&any);
+    (void)bide_address_port(&any);
+    (void)bide_address_set_port(&any, 81);
+    (void)bide_address_format(&any, text, sizeof text);
+    const void *sockaddr = bide_address_sockaddr(&any, &length);
+    (void)bide_address_from_system(&system, sockaddr, length);
+    (void)bide_address_equal(&any, &system);
+    any = bide_address_loopback(1);
+    (void)bide_instant_since(bide_instant_add(bide_after(1), 1), bide_now());
+    (void)bide_async_fd(async);
+    bide_context_init(&cx, counting(&counter));
+    (void)bide_context_spend(&cx);
+    (void)bide_context_waker(&cx);
+    (void)bide_error_name(bide_error_from_system(EIO));
+    (void)bide_strerror(bide_last_error());
+    (void)bide_system_error(BIDE_EIO);
+    (void)bide_event_init(&event, BIDE_EVENT_AUTO);
+    (void)bide_event_is_set(&event);
+    bide_event_reset(&event);
+    (void)bide_event_fini(&event);
+    bide_future_init(&future, timer.future.ops_);
+    (void)bide_poller_backend(poller);
+    (void)bide_poller_fd(poller, &fd);
+    (void)bide_poller_supports(poller, BIDE_POLL_EDGE);
+    (void)bide_reactor_current();
+    bide_reactor_stats stats;
+    (void)bide_reactor_stats_read(bide_reactor_global(), &stats);
+    bide_set_init(&set);
+    (void)bide_set_count(&set);
+    bide_set_threads(true);
+    bide_set_log(NULL, NULL);
+    (void)bide_timer_deadline(&timer);
+    (void)bide_timer_error(&timer);
+    bide_timer_set_missed(&timer, BIDE_MISSED_SKIP);
+    bide_timer_set_slack(&timer, 1000);
+    (void)bide_timer_will_fire(&timer);
+    (void)bide_version();
+    (void)bide_version_string();
+    cr_assert_eq(bide_calls_total() + bide_calls_of(BIDE_CALL_ALLOC), 0, "%s", bide_calls_text());
+
+    bide_poller_free(poller);
+    cr_assert_ok(bide_async_free(async));
+    (void)close(peer);
+}
+
 /* --- would block, again and again ----------------------------------------------------------------------- */
 
 struct feeder {
@@ -277,4 +440,34 @@ Test(faults, a_poller_that_fails_is_reported_to_who_waits_and_the_next_wait_work
     cr_assert_ok(bide_async_free(async));
     (void)close(peer);
     expect_nothing_left(before);
+}
+
+/* The back end poll(2) has no edges: who waits renews the registration. Here the second one is told that the
+ * descriptor is closed, and nobody would hear of any event any more. */
+Test(faults, a_registration_that_cannot_be_renewed_is_told_to_all_who_wait)
+{
+    bide_reactor *reactor;
+    cr_assert_ok(bide_reactor_new(&reactor, "poll"));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    int peer;
+    bide_async *async = scene_handle(UNIX, &peer);
+    (void)fill(async);
+    struct counter reader = {0}, writer = {0};
+    bide_readable readable;
+    bide_writable writable;
+    bide_readable_init(&readable, async);
+    bide_writable_init(&writable, async);
+    cr_assert_gives(poll_with(&readable.future, counting(&reader)), BIDE_PENDING);
+    bide_fault_set(CALLS_OF(FCNTL), 1, 1, EBADF);
+    int answer = poll_with(&writable.future, counting(&writer));
+    cr_assert_eq(bide_fault_clear(), 1, "the registration was not renewed");
+    cr_assert_gives(answer, BIDE_READY);
+    cr_assert_gives(writable.result, BIDE_EBADF);
+    cr_assert_eq(reader.wakes, 1, "%d wakes", reader.wakes);
+    cr_assert_gives(poll_with(&readable.future, counting(&reader)), BIDE_READY);
+    cr_assert_lt(readable.result, 0, "no error");
+    cr_assert_ok(bide_async_free(async));
+    (void)close(peer);
+    bide_reactor_leave(previous);
+    cr_assert_ok(bide_reactor_free(reactor));
 }
