@@ -14,13 +14,11 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "net/connect.h"
 
+#include "net/retry.h"
 #include "os/io.h"
 #include "os/socket.h"
 #include "reactor/await.h"
 #include "reactor/source.h"
-
-#define FIRST_DELAY BIDE_MILLISECONDS(1)
-#define LAST_DELAY BIDE_MILLISECONDS(50)
 
 /* The operation that asks. */
 static bide_ssize ask_connected(void *arg, bide_fd fd)
@@ -68,23 +66,6 @@ static int start(bide_connecting *connecting)
     return 0;
 }
 
-/* Waits until the next try is due. BIDE_READY: it is. */
-static int sit_out_delay(bide_connecting *connecting, bide_context *cx)
-{
-    if (cx->flags_ & BIDE_CONTEXT_LAST_TRY) return BIDE_READY;
-    int answer = bide_future_poll(&connecting->retry_.future, cx);
-    if (answer != BIDE_READY) return answer;
-    int error = bide_timer_error(&connecting->retry_);
-    return error ? error : BIDE_READY;
-}
-
-static void delay(bide_connecting *connecting)
-{
-    bide_duration next = connecting->delay_ * 2;
-    connecting->delay_ = connecting->delay_ == 0 ? FIRST_DELAY : next < LAST_DELAY ? next : LAST_DELAY;
-    (void)bide_timer_set_after(&connecting->retry_, connecting->delay_);
-}
-
 static int finish(bide_connecting *connecting, int result)
 {
     if (result) give_up(connecting);
@@ -98,14 +79,14 @@ static int connecting_poll(bide_future *self, bide_context *cx)
     if (connecting->misuse_) return finish(connecting, connecting->misuse_);
     while (!connecting->conn) {
         if (connecting->fd_ != BIDE_INVALID_FD) {
-            int answer = sit_out_delay(connecting, cx);
+            int answer = bide_retry_wait(&connecting->retry_, cx);
             if (answer == BIDE_PENDING) return answer;
             if (answer < 0) return finish(connecting, answer);
         }
         int error = start(connecting);
         if (error == BIDE_EAGAIN && (cx->flags_ & BIDE_CONTEXT_LAST_TRY)) return BIDE_PENDING;
         if (error == BIDE_EAGAIN)
-            delay(connecting);
+            bide_retry_later(&connecting->retry_, &connecting->delay_);
         else if (error)
             return finish(connecting, error);
     }
