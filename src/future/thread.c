@@ -2,20 +2,16 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/thread.h"
 
+#include "os/compiler.h"
 #include "os/thread.h"
 
 #if defined(__GNUC__)
 #define NEVER_INLINED __attribute__((noinline))
-/* Initial-exec: the address is a register plus a constant, so that a signal handler on a thread that never
- * used Bide does not end up in the dynamic linker's allocator. The record is small enough for the static
- * surplus that a dlopened library gets. */
-#define STATIC_TLS __attribute__((tls_model("initial-exec")))
 #else
 #define NEVER_INLINED
-#define STATIC_TLS
 #endif
 
-static _Thread_local struct bide_thread self STATIC_TLS;
+static _Thread_local struct bide_thread self BIDE_OS_STATIC_TLS;
 
 NEVER_INLINED struct bide_thread *bide_thread_self(void)
 {

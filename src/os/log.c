@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/log.h"
 
+#include "os/compiler.h"
 #include "os/mutex.h"
 
 #include <stdio.h>
@@ -18,7 +19,7 @@ static void *log_arg;
 static _Atomic uint32_t running;
 
 /* This thread is inside the log function. */
-static _Thread_local bool inside;
+static _Thread_local bool inside BIDE_OS_STATIC_TLS;
 
 int bide_set_log(bide_log_fn function, void *arg)
 {
