@@ -90,4 +90,19 @@ static inline int await_wake(struct counter *counter)
     return 0;
 }
 
+/* Polls a future with a waker of one's own until it is ready; cancels it if no wake comes. */
+static inline int poll_to_the_end(bide_future *future)
+{
+    struct counter counter = {0};
+    int error = 0;
+    int answer = poll_with(future, counting(&counter));
+    while (answer == BIDE_PENDING && !error) {
+        error = await_wake(&counter);
+        atomic_store(&counter.wakes, 0);
+        if (!error) answer = poll_with(future, counting(&counter));
+    }
+    if (answer == BIDE_PENDING) (void)cancel_with(future, counting(&counter));
+    return error;
+}
+
 #endif

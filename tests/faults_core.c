@@ -100,7 +100,6 @@ static int run_combinations_in_the_background(void)
 {
     int peer;
     char byte;
-    struct counter counter = {0};
     bide_io io;
     bide_timer timer;
     bide_racing racing;
@@ -118,13 +117,7 @@ static int run_combinations_in_the_background(void)
     bide_io_read(&io, async, &byte, 1);
     bide_timer_after(&timer, BIDE_MICROSECONDS(100));
     bide_racing_init(&racing, both, 2, NULL);
-    int answer = poll_with(&racing.future, counting(&counter));
-    while (!error && answer == BIDE_PENDING) {
-        error = await_wake(&counter);
-        atomic_store(&counter.wakes, 0);
-        if (!error) answer = poll_with(&racing.future, counting(&counter));
-    }
-    if (answer == BIDE_PENDING) (void)cancel_with(&racing.future, counting(&counter));
+    if (!error) error = poll_to_the_end(&racing.future);
     if (!error)
         error = racing.result == 1 ? bide_timer_error(&timer)
                 : racing.result    ? racing.result
@@ -133,13 +126,7 @@ static int run_combinations_in_the_background(void)
     bide_io_read(&io, async, &byte, 1);
     bide_timer_after(&timer, BIDE_MICROSECONDS(100));
     bide_joining_init(&joining, both, 2);
-    answer = poll_with(&joining.future, counting(&counter));
-    while (!error && answer == BIDE_PENDING) {
-        error = await_wake(&counter);
-        atomic_store(&counter.wakes, 0);
-        if (!error) answer = poll_with(&joining.future, counting(&counter));
-    }
-    if (answer == BIDE_PENDING) (void)cancel_with(&joining.future, counting(&counter));
+    if (!error) error = poll_to_the_end(&joining.future);
     if (!error) error = joining.result;
     if (!error) error = expect_count(io.result, 1);
     if (!error) error = bide_timer_error(&timer);

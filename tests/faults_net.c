@@ -58,18 +58,10 @@ static int run_connect(void)
 static int run_connect_in_the_background(void)
 {
     bide_address where;
-    struct counter counter = {0};
     bide_async *listener = scene_listener(&where);
     bide_connecting connecting;
     bide_tcp_connecting_init(&connecting, &where);
-    int error = 0;
-    int answer = poll_with(&connecting.future, counting(&counter));
-    while (answer == BIDE_PENDING && !error) {
-        error = await_wake(&counter);
-        atomic_store(&counter.wakes, 0);
-        if (!error) answer = poll_with(&connecting.future, counting(&counter));
-    }
-    if (answer == BIDE_PENDING) (void)cancel_with(&connecting.future, counting(&counter));
+    int error = poll_to_the_end(&connecting.future);
     if (!error) error = connecting.result;
     end_of_faults();
     (void)bide_async_free(connecting.conn);
