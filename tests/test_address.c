@@ -18,6 +18,19 @@
 
 TestSuite(address, .timeout = 30);
 
+#define PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)
+
+/* The name of interface 7, if a test has set one: see a_scope_is_printed_so_that_it_is_read_back. */
+static const char *name_of_seven;
+
+char *__real_if_indextoname(unsigned index, char *name);
+char *__wrap_if_indextoname(unsigned index, char *name);
+char *__wrap_if_indextoname(unsigned index, char *name)
+{
+    if (index != 7 || !name_of_seven) return __real_if_indextoname(index, name);
+    return strcpy(name, name_of_seven);
+}
+
 static void expect_error(int error, int expected, const char *what)
 {
     cr_assert_eq(error, expected, "%s: %s, not %s", what, bide_error_name(error), bide_error_name(expected));
@@ -60,6 +73,17 @@ static const struct {
     {"[ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255%4294967295]:65535",
      "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff%4294967295]:65535", BIDE_FAMILY_IPV6, 65535},
     {"[fe80::1%0]:7", "[fe80::1]:7", BIDE_FAMILY_IPV6, 7},
+    {"unix:/run/bide.sock", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:relative/a b:80", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:unix:", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:/100%25", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:%40file", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:a@b", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:/%66\xc3\xbc\n", "unix:/f%C3%BC%0A", BIDE_FAMILY_UNIX, 0},
+    {"unix:@name", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:@", NULL, BIDE_FAMILY_UNIX, 0},
+    {"unix:@@%00%ff%7f", "unix:@@%00%FF%7F", BIDE_FAMILY_UNIX, 0},
+    {"unix:", NULL, BIDE_FAMILY_UNIX, 0},
 };
 
 Test(address, well_formed_text_is_parsed_and_printed_again)
@@ -143,6 +167,21 @@ static const struct {
     {"127.0.0.256:65536", BIDE_EADDRSYNTAX},
     {"[g::]:65536", BIDE_EADDRSYNTAX},
     {"127.0.0.1:65536x", BIDE_EADDRSYNTAX},
+    {"unix", BIDE_EADDRSYNTAX},
+    {"unix/", BIDE_EADDRSYNTAX},
+    {"Unix:/path", BIDE_EADDRSYNTAX},
+    {" unix:/path", BIDE_EADDRSYNTAX},
+    {"/path", BIDE_EADDRSYNTAX},
+    {"@name", BIDE_EADDRSYNTAX},
+    {"(none)", BIDE_EADDRSYNTAX},
+    {"unix:%", BIDE_EADDRSYNTAX},
+    {"unix:/a%2", BIDE_EADDRSYNTAX},
+    {"unix:/a%2g", BIDE_EADDRSYNTAX},
+    {"unix:/a%g2", BIDE_EADDRSYNTAX},
+    {"unix:/a%%25", BIDE_EADDRSYNTAX},
+    {"unix:/a%00b", BIDE_EADDRSYNTAX},
+    {"unix:@%", BIDE_EADDRSYNTAX},
+    {"unix:@%0", BIDE_EADDRSYNTAX},
 };
 
 Test(address, malformed_text_is_refused_by_name_and_changes_nothing)
@@ -185,6 +224,20 @@ Test(address, a_scope_is_an_interface_by_name_or_index)
     cr_assert_eq(in.sin6_scope_id, index, "scope %u, not %u", (unsigned)in.sin6_scope_id, index);
 }
 
+/* Interfaces may be called "3" and "a]b" as well. */
+Test(address, a_scope_is_printed_so_that_it_is_read_back)
+{
+    static const struct {
+        const char *name, *text;
+    } cases[] = {{"eth7", "[fe80::1%eth7]:80"}, {"3", "[fe80::1%7]:80"},   {"3com", "[fe80::1%7]:80"},
+                 {"a]b", "[fe80::1%7]:80"},     {"a%b", "[fe80::1%7]:80"}, {"-[", "[fe80::1%-[]:80"}};
+    bide_address address = parsed("[fe80::1%7]:80");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        name_of_seven = cases[i].name;
+        expect_text(&address, cases[i].text);
+    }
+}
+
 static uint64_t random_state;
 
 static uint32_t random_below(uint32_t limit)
@@ -208,7 +261,7 @@ static int parse_exactly(bide_address *out, const char *text, size_t length)
 
 Test(address, any_text_is_parsed_or_refused)
 {
-    static const char alphabet[] = "0123456789abcdef:.[]%]: lo\xff\x01";
+    static const char alphabet[] = "0123456789abcdef:.[]%]: lo@\xff\x01";
     const char *seed = getenv("BIDE_TEST_SEED");
     random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)bide_now().ns | 1;
     cr_log_info("seed %llu", (unsigned long long)random_state);
@@ -306,6 +359,93 @@ Test(address, equal_means_the_same_place)
     }
 }
 
+Test(address, a_path_and_a_name_made_from_parts_are_given_out_as_they_were)
+{
+    bide_address path, name, empty, unnamed = bide_address_unnamed(), none = {0}, ipv4 = bide_address_any(1);
+    size_t length = 7;
+    expect_error(bide_address_unix(&path, "@not/a name"), 0, "path");
+    expect_text(&path, "unix:%40not/a name");
+    cr_assert_str_eq(bide_address_path(&path, &length), "@not/a name");
+    cr_assert_eq(length, 11, "%zu bytes", length);
+    cr_assert_null(bide_address_name(&path, &length), "a path has a name");
+    cr_assert_eq(length, 0, "%zu bytes of no name", length);
+
+    expect_error(bide_address_abstract(&name, "a\0b", 3), 0, "name");
+    expect_text(&name, "unix:@a%00b");
+    cr_assert_eq(memcmp(bide_address_name(&name, &length), "a\0b", 3), 0, "another name");
+    cr_assert_eq(length, 3, "%zu bytes", length);
+    cr_assert_null(bide_address_path(&name, &length), "a name has a path");
+    cr_assert_eq(length, 0, "%zu bytes of no path", length);
+
+    expect_error(bide_address_abstract(&empty, NULL, 0), 0, "empty name");
+    expect_text(&empty, "unix:@");
+    cr_assert_not_null(bide_address_name(&empty, &length), "the empty name is none");
+    cr_assert_eq(length, 0, "%zu bytes", length);
+    cr_assert_not(bide_address_equal(&empty, &unnamed), "the empty name equals none");
+    cr_assert_eq(bide_address_family(&unnamed), BIDE_FAMILY_UNIX, "unnamed is no Unix address");
+
+    const bide_address *others[] = {&unnamed, &none, &ipv4, NULL};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        cr_assert_null(bide_address_path(others[i], NULL), "number %zu has a path", i);
+        cr_assert_null(bide_address_name(others[i], NULL), "number %zu has a name", i);
+    }
+}
+
+Test(address, unix_addresses_that_cannot_be_are_refused_by_name_and_change_nothing)
+{
+    char bytes[PATH_MOST + 2], text[sizeof bytes + 6];
+    memset(bytes, 'x', sizeof bytes);
+    bide_address address = bide_address_loopback(7);
+    expect_error(bide_address_unix(&address, ""), BIDE_EINVAL, "empty");
+    expect_error(bide_address_unix(&address, NULL), BIDE_EINVAL, "no path");
+    expect_error(bide_address_unix(NULL, "/x"), BIDE_EINVAL, "no room");
+    expect_error(bide_address_abstract(NULL, "x", 1), BIDE_EINVAL, "no room");
+    expect_error(bide_address_abstract(&address, NULL, 1), BIDE_EINVAL, "no name");
+    expect_error(bide_address_abstract(&address, bytes, PATH_MOST), BIDE_ENAMETOOLONG, "name");
+    expect_error(bide_address_abstract(&address, bytes, SIZE_MAX), BIDE_ENAMETOOLONG, "endless name");
+    bytes[PATH_MOST + 1] = '\0';
+    expect_error(bide_address_unix(&address, bytes), BIDE_ENAMETOOLONG, "path");
+    (void)snprintf(text, sizeof text, "unix:%s", bytes);
+    expect_error(bide_address_parse(&address, text), BIDE_ENAMETOOLONG, text);
+    bytes[PATH_MOST] = '\0';
+    (void)snprintf(text, sizeof text, "unix:@%s", bytes);
+    expect_error(bide_address_parse(&address, text), BIDE_ENAMETOOLONG, text);
+    expect_text(&address, "127.0.0.1:7");
+    expect_error(bide_address_unix(&address, bytes), 0, "the longest path");
+    cr_assert_str_eq(bide_address_path(&address, NULL), bytes);
+    bytes[PATH_MOST - 1] = '\0';
+    expect_error(bide_address_abstract(&address, bytes, PATH_MOST - 1), 0, "the longest name");
+}
+
+/* Paths and names of any bytes: what is printed is read back as the same, and is printable. */
+Test(address, any_unix_address_is_read_back_as_it_was)
+{
+    random_state = 1;
+    for (int i = 0; i < 20000; i++) {
+        struct sockaddr_un un = {.sun_family = AF_UNIX};
+        size_t length = random_below(PATH_MOST + 1);
+        for (size_t j = 0; j < length; j++)
+            un.sun_path[j] = i % 3 == 0 ? (char)random_below(256) : "@%/a\0\xff."[random_below(7)];
+        bide_address address, again;
+        char text[BIDE_ADDRESS_TEXT_MAX];
+        expect_error(bide_address_from_system(&address, &un, offsetof(struct sockaddr_un, sun_path) + length),
+                     0, "Unix");
+        int printed = bide_address_format(&address, text, sizeof text);
+        cr_assert_gt(printed, 0, "%zu bytes gave %d", length, printed);
+        for (int j = 0; j < printed; j++)
+            cr_assert(text[j] >= ' ' && text[j] < 0x7f, "byte %d of \"%s\"", j, text);
+        expect_error(bide_address_parse(&again, text), 0, text);
+        cr_assert(bide_address_equal(&address, &again), "\"%s\" is another", text);
+    }
+}
+
+Test(address, the_wildcard_and_the_loopback_are_there_for_ipv6_too)
+{
+    bide_address any = bide_address_any_ipv6(65535), loopback = bide_address_loopback_ipv6(0);
+    expect_text(&any, "[::]:65535");
+    expect_text(&loopback, "[::1]:0");
+}
+
 /* --- from and to the system ----------------------------------------------------------------------------- */
 
 Test(address, the_systems_form_comes_back_as_it_was)
@@ -390,12 +530,12 @@ static bide_address unix_address(const char *path, size_t length)
 Test(address, unix_paths_and_names_are_kept_and_printed)
 {
     bide_address path = unix_address("/run/bide.sock", sizeof "/run/bide.sock");
-    expect_text(&path, "/run/bide.sock");
+    expect_text(&path, "unix:/run/bide.sock");
     bide_address name = unix_address("\0bide", 5), odd_name = unix_address("\0a\0b\n", 5);
-    expect_text(&name, "@bide");
-    expect_text(&odd_name, "@a?b?");
+    expect_text(&name, "unix:@bide");
+    expect_text(&odd_name, "unix:@a%00b%0A");
     bide_address unnamed = unix_address("", 0);
-    expect_text(&unnamed, "(unnamed)");
+    expect_text(&unnamed, "unix:");
     cr_assert_not(bide_address_equal(&path, &name), "a path equals a name");
     cr_assert_not(bide_address_equal(&name, &odd_name), "two names are equal");
     cr_assert_not(bide_address_equal(&name, &unnamed), "a name equals none");
@@ -408,7 +548,7 @@ Test(address, a_unix_path_ends_at_its_zero_byte)
     static const char long_path[] = "/path\0and what was there before";
     bide_address with = unix_address("/path", 6), without = unix_address("/path", 5);
     bide_address rubbish = unix_address(long_path, sizeof long_path);
-    expect_text(&rubbish, "/path");
+    expect_text(&rubbish, "unix:/path");
     cr_assert(bide_address_equal(&with, &without), "the zero byte makes a difference");
     cr_assert(bide_address_equal(&with, &rubbish), "what follows the zero byte makes a difference");
     size_t length = 0;
@@ -423,7 +563,9 @@ Test(address, the_longest_unix_path_has_no_zero_byte)
     memset(path, 'x', sizeof path - 1);
     path[sizeof path - 1] = '\0';
     bide_address longest = unix_address(path, sizeof path - 1), shorter = unix_address(path, sizeof path - 2);
-    expect_text(&longest, path);
+    char text[sizeof path + 5];
+    (void)snprintf(text, sizeof text, "unix:%s", path);
+    expect_text(&longest, text);
     size_t length = 0;
     (void)bide_address_sockaddr(&longest, &length);
     cr_assert_eq(length, sizeof(struct sockaddr_un), "%zu bytes", length);

@@ -197,7 +197,9 @@ Test(faults, closing_may_fail)
 /* Those that are in no scenario, for they make no call that could fail. (The name of a scope in an address is
  * looked up by libc itself, where the wraps do not reach; test_address.c has what comes of that.) */
 static const char *const without_calls[] = {
+    "address_abstract",
     "address_any",
+    "address_any_ipv6",
     "address_equal",
     "address_family",
     "address_format",
@@ -205,10 +207,15 @@ static const char *const without_calls[] = {
     "address_ipv4",
     "address_ipv6",
     "address_loopback",
+    "address_loopback_ipv6",
+    "address_name",
     "address_parse",
+    "address_path",
     "address_port",
     "address_set_port",
     "address_sockaddr",
+    "address_unix",
+    "address_unnamed",
     "after",
     "async_fd",
     "context_init",
@@ -315,6 +322,13 @@ Test(faults, functions_that_are_in_no_scenario_make_no_call)
     (void)bide_address_from_system(&system, sockaddr, length);
     (void)bide_address_equal(&any, &system);
     any = bide_address_loopback(1);
+    any = bide_address_loopback_ipv6(1);
+    any = bide_address_any_ipv6(1);
+    any = bide_address_unnamed();
+    (void)bide_address_abstract(&any, "name", 4);
+    (void)bide_address_name(&any, &length);
+    (void)bide_address_unix(&any, "/path");
+    (void)bide_address_path(&any, &length);
     (void)bide_instant_since(bide_instant_add(bide_after(1), 1), bide_now());
     (void)bide_async_fd(async);
     bide_context_init(&cx, counting(&counter));

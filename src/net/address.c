@@ -13,12 +13,16 @@
 #include <sys/un.h>
 
 _Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_storage), "any socket address fits");
-_Static_assert(BIDE_ADDRESS_TEXT_MAX > sizeof(((struct sockaddr_un *)0)->sun_path) + 1,
-               "any path fits as text");
+#define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
+/* What a path may have without its zero byte, and an abstract name with the zero byte before it. */
+#define PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)
+
+static const char unix_prefix[] = "unix:";
+
+_Static_assert(BIDE_ADDRESS_SIZE > sizeof(struct sockaddr_un), "the longest path has a zero byte behind it");
+_Static_assert(BIDE_ADDRESS_TEXT_MAX > sizeof unix_prefix + 3 * PATH_MOST, "any path fits as text");
 _Static_assert(BIDE_ADDRESS_TEXT_MAX >= INET6_ADDRSTRLEN + IF_NAMESIZE + sizeof "[%]:65535",
                "IPv6 fits as text");
-
-#define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
 
 static bide_address from_bytes(const void *bytes, size_t length)
 {
@@ -92,6 +96,20 @@ bide_address bide_address_any(uint16_t port)
     return bide_address_ipv4(bytes, port);
 }
 
+bide_address bide_address_loopback_ipv6(uint16_t port)
+{
+    static const uint8_t bytes[16] = {[15] = 1};
+    return bide_address_ipv6(bytes, port, 0);
+}
+
+bide_address bide_address_any_ipv6(uint16_t port)
+{
+    static const uint8_t bytes[16] = {0};
+    return bide_address_ipv6(bytes, port, 0);
+}
+
+/* --- Unix --- */
+
 /* Paths get one zero byte behind them, if there is room, so that equal paths are equal bytes: getsockname(2)
  * counts it, and callers of bind(2) leave it away or give the whole structure. */
 static bide_address from_unix(const void *bytes, size_t length)
@@ -104,6 +122,76 @@ static bide_address from_unix(const void *bytes, size_t length)
     address = from_bytes(bytes, length);
     if (length < sizeof(struct sockaddr_un)) address.length_++;
     return address;
+}
+
+/* From what stands in sun_path. */
+static bide_address from_unix_bytes(const void *bytes, size_t length)
+{
+    struct sockaddr_un un;
+    memset(&un, 0, sizeof un);
+    un.sun_family = AF_UNIX;
+    memcpy(un.sun_path, bytes, length);
+    return from_unix(&un, PATH_OFFSET + length);
+}
+
+int bide_address_unix(bide_address *out, const char *path)
+{
+    if (!out || !path || !*path) return BIDE_EINVAL;
+    size_t length = strlen(path);
+    if (length > PATH_MOST) return BIDE_ENAMETOOLONG;
+    *out = from_unix_bytes(path, length);
+    return 0;
+}
+
+int bide_address_abstract(bide_address *out, const void *name, size_t length)
+{
+    if (!out || (!name && length > 0)) return BIDE_EINVAL;
+    if (length >= PATH_MOST) return BIDE_ENAMETOOLONG;
+    char bytes[PATH_MOST] = {0};
+    if (length > 0) memcpy(bytes + 1, name, length);
+    *out = from_unix_bytes(bytes, length + 1);
+    return 0;
+}
+
+bide_address bide_address_unnamed(void)
+{
+    return from_unix_bytes("", 0);
+}
+
+/* What stands in sun_path, and how much; NULL if there is nothing. */
+static const char *unix_bytes(const bide_address *address, size_t *length)
+{
+    if (bide_address_family(address) != BIDE_FAMILY_UNIX || address->length_ <= PATH_OFFSET) return NULL;
+    *length = address->length_ - PATH_OFFSET;
+    return (const char *)address->storage_.bytes_ + PATH_OFFSET;
+}
+
+const char *bide_address_path(const bide_address *address, size_t *length)
+{
+    size_t size = 0;
+    const char *bytes = unix_bytes(address, &size);
+    if (bytes && !*bytes) bytes = NULL;
+    if (length) *length = bytes ? strlen(bytes) : 0;
+    return bytes;
+}
+
+const void *bide_address_name(const bide_address *address, size_t *length)
+{
+    size_t size = 0;
+    const char *bytes = unix_bytes(address, &size);
+    if (bytes && *bytes) bytes = NULL;
+    if (length) *length = bytes ? size - 1 : 0;
+    return bytes ? bytes + 1 : NULL;
+}
+
+/* --- From and to the system --- */
+
+/* Linux counts a zero byte behind the longest path too (unix(7), "BUGS"). */
+static bool is_unix_length(const void *sockaddr, size_t length)
+{
+    if (length <= sizeof(struct sockaddr_un)) return true;
+    const char *path = (const char *)sockaddr + PATH_OFFSET;
+    return length == sizeof(struct sockaddr_un) + 1 && *path && path[PATH_MOST] == '\0';
 }
 
 int bide_address_from_system(bide_address *out, const void *sockaddr, size_t length)
@@ -125,8 +213,8 @@ int bide_address_from_system(bide_address *out, const void *sockaddr, size_t len
         *out = from_bytes(sockaddr, length);
         return 0;
     case AF_UNIX:
-        if (length > sizeof(struct sockaddr_un)) return BIDE_EINVAL;
-        *out = from_unix(sockaddr, length);
+        if (!is_unix_length(sockaddr, length)) return BIDE_EINVAL;
+        *out = from_unix(sockaddr, length <= sizeof(struct sockaddr_un) ? length : sizeof(struct sockaddr_un));
         return 0;
     default: return BIDE_EAFNOSUPPORT;
     }
@@ -225,9 +313,44 @@ static int parse_ipv6(bide_address *out, char *host, uint16_t port)
     return 0;
 }
 
+static int hexadecimal(char digit)
+{
+    if (digit >= '0' && digit <= '9') return digit - '0';
+    if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+    if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+    return -1;
+}
+
+/* What follows "unix:". */
+static int parse_unix(bide_address *out, const char *text)
+{
+    /* One byte more than there is room for: then it is too long. */
+    char bytes[PATH_MOST + 1];
+    bool abstract = *text == '@';
+    size_t length = 0;
+    for (const char *from = text + abstract; *from; from++) {
+        int byte = (unsigned char)*from;
+        if (*from == '%') {
+            int high = hexadecimal(from[1]);
+            int low = high < 0 ? -1 : hexadecimal(from[2]);
+            if (low < 0) return BIDE_EADDRSYNTAX;
+            byte = high * 16 + low;
+            from += 2;
+        }
+        if (byte == 0 && !abstract) return BIDE_EADDRSYNTAX;
+        if (length < sizeof bytes) bytes[length++] = (char)byte;
+    }
+    if (abstract) return bide_address_abstract(out, bytes, length);
+    if (length > PATH_MOST) return BIDE_ENAMETOOLONG;
+    *out = from_unix_bytes(bytes, length);
+    return 0;
+}
+
 int bide_address_parse(bide_address *out, const char *text)
 {
     if (!out || !text) return BIDE_EINVAL;
+    if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0)
+        return parse_unix(out, text + sizeof unix_prefix - 1);
     char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
     bool bracketed = *text == '[';
     const char *from = bracketed ? text + 1 : text;
@@ -257,20 +380,34 @@ int bide_address_parse(bide_address *out, const char *text)
 
 /* --- Printing --- */
 
-static int print_unix(const bide_address *address, char *text, size_t capacity)
+static int print_unix(const bide_address *address, char text[BIDE_ADDRESS_TEXT_MAX])
 {
-    size_t length = address->length_ - PATH_OFFSET;
-    const unsigned char *path = address->storage_.bytes_ + PATH_OFFSET;
-    if (address->length_ <= PATH_OFFSET) return snprintf(text, capacity, "(unnamed)");
-    size_t used = 0;
-    bool abstract = path[0] == '\0';
-    for (size_t i = 0; i < length && (abstract || path[i]) && used + 1 < capacity; i++) {
-        unsigned char byte = path[i];
-        if (abstract && i == 0) byte = '@';
-        text[used++] = (char)(byte < ' ' || byte == 0x7f ? '?' : byte);
+    static const char digits[] = "0123456789ABCDEF";
+    size_t length;
+    const char *path = bide_address_path(address, &length);
+    const unsigned char *bytes = (const unsigned char *)path;
+    if (!path) bytes = bide_address_name(address, &length);
+    size_t used = sizeof unix_prefix - 1;
+    memcpy(text, unix_prefix, used);
+    if (bytes && !path) text[used++] = '@';
+    for (size_t i = 0; i < length; i++) {
+        unsigned char byte = bytes[i];
+        if (byte >= ' ' && byte < 0x7f && byte != '%' && !(byte == '@' && path && i == 0)) {
+            text[used++] = (char)byte;
+            continue;
+        }
+        text[used++] = '%';
+        text[used++] = digits[byte >> 4];
+        text[used++] = digits[byte & 15];
     }
     text[used] = '\0';
     return (int)used;
+}
+
+/* Whether parse_scope would find the interface by that name: the system lets them be called "3" or "a]". */
+static bool is_readable_scope(const char *name)
+{
+    return !(*name >= '0' && *name <= '9') && !strpbrk(name, "]%");
 }
 
 static int print_ipv6(const bide_address *address, char *text, size_t capacity)
@@ -281,7 +418,7 @@ static int print_ipv6(const bide_address *address, char *text, size_t capacity)
     (void)inet_ntop(AF_INET6, &in.sin6_addr, host, sizeof host);
     unsigned port = ntohs(in.sin6_port);
     if (in.sin6_scope_id == 0) return snprintf(text, capacity, "[%s]:%u", host, port);
-    if (if_indextoname(in.sin6_scope_id, name))
+    if (if_indextoname(in.sin6_scope_id, name) && is_readable_scope(name))
         return snprintf(text, capacity, "[%s%%%s]:%u", host, name, port);
     return snprintf(text, capacity, "[%s%%%u]:%u", host, (unsigned)in.sin6_scope_id, port);
 }
@@ -300,7 +437,7 @@ int bide_address_format(const bide_address *address, char *buffer, size_t capaci
         break;
     }
     case BIDE_FAMILY_IPV6: length = print_ipv6(address, text, sizeof text); break;
-    case BIDE_FAMILY_UNIX: length = print_unix(address, text, sizeof text); break;
+    case BIDE_FAMILY_UNIX: length = print_unix(address, text); break;
     default: length = snprintf(text, sizeof text, "(none)"); break;
     }
     buffer[0] = '\0';
