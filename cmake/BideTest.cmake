@@ -28,7 +28,7 @@ endif()
 # The tests' own layer under the library: counts system calls and allocations, and makes them fail. The names
 # are those that support/syscalls.c wraps.
 set(BIDE_WRAPPED
-    read write readv writev pwritev2 recv send recvfrom sendto recvmsg sendmsg
+    read write readv writev pwritev2 recv send recvfrom sendto recvmsg recvmmsg sendmsg sendmmsg
     socket socketpair bind listen accept accept4 connect shutdown getsockopt setsockopt getsockname getpeername
     fcntl ioctl fstat close pipe2 eventfd timerfd_create timerfd_settime
     epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll syscall

@@ -55,6 +55,13 @@ typedef struct bide_buffer {
     size_t length; /**< its bytes */
 } bide_buffer;
 
+/** A process, as the system vouches for it on Unix sockets. */
+typedef struct bide_credentials {
+    int32_t pid;  /**< the process; 0: unknown, or outside of this process' namespace */
+    uint32_t uid; /**< its user */
+    uint32_t gid; /**< its group */
+} bide_credentials;
+
 /** The two directions of a descriptor. */
 typedef enum bide_direction {
     BIDE_READ = 0, /**< bytes or connections to take in */

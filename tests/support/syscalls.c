@@ -225,6 +225,11 @@ WRAP(SENDTO, -1, ssize_t, sendto,
      (fd, data, size, flags, address, length))
 WRAP(RECVMSG, -1, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags))
 WRAP(SENDMSG, -1, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags))
+WRAP(RECVMSG, -1, int, recvmmsg,
+     (int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *limit),
+     (fd, messages, count, flags, limit))
+WRAP(SENDMSG, -1, int, sendmmsg, (int fd, struct mmsghdr *messages, unsigned count, int flags),
+     (fd, messages, count, flags))
 
 WRAP(SOCKET, -1, int, socket, (int family, int type, int protocol), (family, type, protocol))
 WRAP(SOCKET, -1, int, socketpair, (int family, int type, int protocol, int *pair),

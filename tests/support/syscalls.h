@@ -18,7 +18,8 @@
 #include <stdint.h>
 
 /* The kinds: X(constant, word). Several functions may share one: epoll_wait, epoll_pwait and
- * epoll_pwait2; writev and pwritev2; sigpending and sigtimedwait go with pthread_sigmask. */
+ * epoll_pwait2; writev and pwritev2; recvmsg and recvmmsg; sendmsg and sendmmsg; sigpending and sigtimedwait go
+ * with pthread_sigmask. */
 #define BIDE_CALL_KINDS(X)                \
     X(READ, "read")                       \
     X(WRITE, "write")                     \

@@ -1,0 +1,246 @@
+/* Messages: see message.h.
+ *
+ * Every call has MSG_DONTWAIT, so that a borrowed descriptor in blocking mode does not block, and none raises
+ * SIGPIPE.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "os/message.h"
+
+#include "os/io.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* SCM_MAX_FD, which no header of the system's tells: a message with more is refused (unix(7)). */
+#define MOST_FDS 253
+
+/* Descriptors and credentials, aligned as cmsg(3) asks. */
+#define CONTROL_SIZE (CMSG_SPACE(MOST_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)))
+union control {
+    struct cmsghdr align;
+    unsigned char bytes[CONTROL_SIZE];
+};
+
+/* The header of a message without control data. */
+static struct msghdr header_of(const struct bide_os_message *message)
+{
+    struct msghdr header;
+    memset(&header, 0, sizeof header);
+    header.msg_iov = (struct iovec *)(uintptr_t)message->buffers;
+    header.msg_iovlen = message->buffer_count;
+    return header;
+}
+
+/* --- sending --- */
+
+static struct msghdr header_to(const struct bide_os_message *message)
+{
+    struct msghdr header = header_of(message);
+    size_t length = 0;
+    header.msg_name = (void *)(uintptr_t)bide_address_sockaddr(message->address, &length);
+    header.msg_namelen = (socklen_t)length;
+    return header;
+}
+
+/* Appends a piece of control data; there is room. */
+static void put_control(struct msghdr *header, union control *control, int type, const void *data,
+                        size_t length)
+{
+    if (header->msg_controllen == 0) memset(control, 0, sizeof *control);
+    struct cmsghdr *piece = (struct cmsghdr *)(void *)(control->bytes + header->msg_controllen);
+    piece->cmsg_level = SOL_SOCKET;
+    piece->cmsg_type = type;
+    piece->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(piece), data, length);
+    header->msg_control = control;
+    header->msg_controllen += CMSG_SPACE(length);
+}
+
+/* A stream drops the descriptors that go with no byte, and says nothing. */
+static bool would_drop_descriptors(bide_fd fd, const struct bide_os_message *message)
+{
+    for (size_t i = 0; i < message->buffer_count; i++)
+        if (message->buffers[i].length > 0) return false;
+    int type = SOCK_STREAM;
+    socklen_t size = sizeof type;
+    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
+{
+    union control control;
+    struct msghdr header = header_to(message);
+    if (message->fd_count > 0) {
+        if (message->fd_count > MOST_FDS || !message->fds || would_drop_descriptors(fd, message))
+            return BIDE_EINVAL;
+        put_control(&header, &control, SCM_RIGHTS, message->fds, message->fd_count * sizeof *message->fds);
+    }
+    if (message->credentials) {
+        struct ucred own = {getpid(), getuid(), getgid()};
+        const bide_credentials *given = message->credentials;
+        struct ucred theirs = {given->pid, given->uid, given->gid};
+        put_control(&header, &control, SCM_CREDENTIALS, given->pid ? &theirs : &own, sizeof own);
+    }
+    for (;;) {
+        ssize_t sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            message->length = (size_t)sent;
+            return sent;
+        }
+        if (errno != EINTR) return bide_last_error();
+    }
+}
+
+/* --- receiving --- */
+
+/* The sender's address goes where it will stay, as the system writes it; take_header makes a proper one of it. */
+static struct msghdr header_from(const struct bide_os_message *message)
+{
+    struct msghdr header = header_of(message);
+    if (message->address) {
+        header.msg_name = message->address->storage_.bytes_;
+        header.msg_namelen = sizeof message->address->storage_.bytes_;
+    }
+    return header;
+}
+
+static void take_descriptors(struct bide_os_message *message, size_t room, const struct cmsghdr *piece)
+{
+    size_t count = (piece->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(piece) + i * sizeof fd, sizeof fd);
+        if (message->fd_count < room) {
+            message->fds[message->fd_count++] = fd;
+        } else {
+            /* The room for control data is rounded up, and that for credentials may have been left. */
+            bide_os_close(fd);
+            message->control_truncated = true;
+        }
+    }
+}
+
+static void take_control(struct bide_os_message *message, size_t room, struct msghdr *header)
+{
+    for (struct cmsghdr *piece = CMSG_FIRSTHDR(header); piece; piece = CMSG_NXTHDR(header, piece)) {
+        if (piece->cmsg_level != SOL_SOCKET) continue;
+        if (piece->cmsg_type == SCM_RIGHTS) take_descriptors(message, room, piece);
+        if (piece->cmsg_type == SCM_CREDENTIALS && message->credentials) {
+            struct ucred sender;
+            memcpy(&sender, CMSG_DATA(piece), sizeof sender);
+            message->credentials->pid = sender.pid;
+            message->credentials->uid = sender.uid;
+            message->credentials->gid = sender.gid;
+            message->has_credentials = true;
+        }
+    }
+}
+
+/* What a message that has come is, besides its control data. */
+static void take_header(struct bide_os_message *message, const struct msghdr *header, size_t length)
+{
+    message->length = length;
+    message->truncated = (header->msg_flags & MSG_TRUNC) != 0;
+    message->control_truncated = (header->msg_flags & MSG_CTRUNC) != 0;
+    message->has_credentials = false;
+    if (!message->address) return;
+    struct sockaddr_storage sender;
+    size_t size = header->msg_namelen < sizeof sender ? header->msg_namelen : sizeof sender;
+    memcpy(&sender, message->address->storage_.bytes_, size);
+    if (bide_address_from_system(message->address, &sender, size) != 0)
+        memset(message->address, 0, sizeof *message->address);
+}
+
+bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message)
+{
+    size_t room = message->fds ? message->fd_count : 0;
+    size_t most = room < MOST_FDS ? room : MOST_FDS;
+    union control control;
+    for (;;) {
+        struct msghdr header = header_from(message);
+        /* Credentials come first, also if only descriptors are wanted. */
+        if (room > 0 || message->credentials) {
+            header.msg_control = &control;
+            header.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
+            if (most > 0) header.msg_controllen += CMSG_SPACE(most * sizeof(int));
+        }
+        int peek = message->peek ? MSG_PEEK : 0;
+        ssize_t count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | peek);
+        if (count < 0) {
+            if (errno == EINTR) continue;
+            return bide_last_error();
+        }
+        take_header(message, &header, (size_t)count);
+        message->fd_count = 0;
+        take_control(message, room, &header);
+        return count;
+    }
+}
+
+/* --- batches --- */
+
+/* Whether the system has calls for several messages: asked once. Relaxed, for each thread may find out by
+ * itself. */
+static _Atomic bool one_by_one;
+
+static bool has_no_such_call(void)
+{
+    if (errno != ENOSYS) return false;
+    atomic_store_explicit(&one_by_one, true, memory_order_relaxed);
+    return true;
+}
+
+/* The error that ends it after the first is told by the next call, unless it was a message of the network,
+ * which nobody can rely on. */
+static bide_ssize each(bide_fd fd, struct bide_os_message *messages, size_t count,
+                       bide_ssize (*move)(bide_fd, struct bide_os_message *))
+{
+    for (size_t i = 0; i < count; i++) {
+        bide_ssize result = move(fd, &messages[i]);
+        if (result < 0) return i > 0 ? (bide_ssize)i : result;
+    }
+    return (bide_ssize)count;
+}
+
+bide_ssize bide_os_send_batch(bide_fd fd, struct bide_os_message *messages, size_t count)
+{
+    struct mmsghdr headers[BIDE_OS_BATCH_MOST];
+    if (atomic_load_explicit(&one_by_one, memory_order_relaxed))
+        return each(fd, messages, count, bide_os_send_message);
+    for (size_t i = 0; i < count; i++)
+        headers[i].msg_hdr = header_to(&messages[i]);
+    for (;;) {
+        int sent = sendmmsg(fd, headers, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent >= 0) {
+            for (int i = 0; i < sent; i++)
+                messages[i].length = headers[i].msg_len;
+            return sent;
+        }
+        if (has_no_such_call()) return each(fd, messages, count, bide_os_send_message);
+        if (errno != EINTR) return bide_last_error();
+    }
+}
+
+bide_ssize bide_os_recv_batch(bide_fd fd, struct bide_os_message *messages, size_t count)
+{
+    struct mmsghdr headers[BIDE_OS_BATCH_MOST];
+    if (atomic_load_explicit(&one_by_one, memory_order_relaxed))
+        return each(fd, messages, count, bide_os_recv_message);
+    for (;;) {
+        for (size_t i = 0; i < count; i++)
+            headers[i].msg_hdr = header_from(&messages[i]);
+        int received = recvmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
+        if (received >= 0) {
+            for (int i = 0; i < received; i++)
+                take_header(&messages[i], &headers[i].msg_hdr, headers[i].msg_len);
+            return received;
+        }
+        if (has_no_such_call()) return each(fd, messages, count, bide_os_recv_message);
+        if (errno != EINTR) return bide_last_error();
+    }
+}
