@@ -3,22 +3,24 @@
  * @brief Datagrams and messages: sending to and receiving from addresses, descriptors and credentials that go
  *   with the bytes, several datagrams in one call.
  *
- * Works on the sockets of every family: UDP (bide/udp.h), Unix sockets, TCP where it makes sense, and any socket
- * that was wrapped with bide_async_new() or bide_async_borrow(), also one that blocks. SIGPIPE is not raised.
+ * Works on the sockets of every family: UDP (bide/udp.h), Unix sockets, TCP where it makes sense, and any
+ * socket that was wrapped with bide_async_new() or bide_async_borrow(), also one that blocks. SIGPIPE is not
+ * raised.
  *
  * **Truncation.** A datagram is taken whole: what does not fit into the buffer is lost. bide_recv() and
  * bide_recv_from() return what fitted, as recvfrom(2) does; a bide_message and a bide_datagram tell by
- * BIDE_MESSAGE_TRUNCATED. **Empty datagrams** are sent and received like any other: 0 is then a count, not the
- * end of a stream.
+ * BIDE_MESSAGE_TRUNCATED. **Empty datagrams** are sent and received like any other: 0 is then a count, not
+ * the end of a stream.
  *
- * **Errors of the network.** On a connected UDP socket the answer that nobody listens at the other end comes as
- * BIDE_ECONNREFUSED from the next call, sending or receiving; the socket goes on.
+ * **Errors of the network.** On a connected UDP socket the answer that nobody listens at the other end comes
+ * as BIDE_ECONNREFUSED from the next call, sending or receiving; the socket goes on.
  *
  * **Full peers.** Linux tells by no event when a Unix datagram socket that was addressed has room again: such
- * a send is tried anew after 1 ms, then after twice as long each time, up to 50 ms. All else waits for events.
+ * a send is tried anew after 1 ms, then after twice as long each time, up to 50 ms. All else waits for
+ * events.
  *
- * **Threads, deadlines, errors, fork.** As bide/async.h says of every operation. On what is no socket all give
- * BIDE_ENOTSOCK.
+ * **Threads, deadlines, errors, fork.** As bide/async.h says of every operation. On what is no socket all
+ * give BIDE_ENOTSOCK.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -43,9 +45,9 @@ extern "C" {
  * @param data `length` bytes; may be NULL if there are none.
  * @param to the receiver; NULL: the peer that the socket is connected to.
  * @return the bytes sent, which for a datagram are all; BIDE_EMSGSIZE (too long for the protocol),
- *   BIDE_EDESTADDRREQ or BIDE_ENOTCONN (`to` is NULL and there is no peer), BIDE_EISCONN, BIDE_EAFNOSUPPORT (`to` is
- *   of another family), BIDE_ECONNREFUSED, BIDE_ENOENT (no such Unix socket), BIDE_EHOSTUNREACH, BIDE_ENETUNREACH,
- *   BIDE_EACCES (a broadcast address: see bide_udp_set_broadcast()), BIDE_ENOBUFS …
+ *   BIDE_EDESTADDRREQ or BIDE_ENOTCONN (`to` is NULL and there is no peer), BIDE_EISCONN, BIDE_EAFNOSUPPORT
+ *   (`to` is of another family), BIDE_ECONNREFUSED, BIDE_ENOENT (no such Unix socket), BIDE_EHOSTUNREACH,
+ *   BIDE_ENETUNREACH, BIDE_EACCES (a broadcast address: see bide_udp_set_broadcast()), BIDE_ENOBUFS …
  *
  * @code
  * bide_ssize sent = bide_send_to(socket, "ping", 4, &peer, bide_after(BIDE_SECONDS(1)));
@@ -58,8 +60,8 @@ BIDE_API bide_ssize bide_send_to(bide_async *async, const void *data, size_t len
  * @brief Receives a datagram, and tells from whom.
  *
  * @param buffer room for `length` bytes; what is longer is cut off.
- * @param[out] from NULL, or where the sender's address is put; none (BIDE_FAMILY_NONE) if the sender has none.
- *   Unchanged after an error.
+ * @param[out] from NULL, or where the sender's address is put; none (BIDE_FAMILY_NONE) if the sender has
+ *   none. Unchanged after an error.
  * @return the bytes received, or an error; BIDE_ECONNREFUSED as at the top of this page.
  *
  * @code
@@ -113,9 +115,9 @@ typedef struct bide_transfer {
 /**
  * @brief One message: to be sent or received.
  *
- * Prepare it with bide_message_send_init() or one of its like, then set the fields that you need, then await it
- * or use it like any future. Buffers and arrays must stay until it is ready or cancelled. One that was stopped
- * has moved nothing.
+ * Prepare it with bide_message_send_init() or one of its like, then set the fields that you need, then await
+ * it or use it like any future. Buffers and arrays must stay until it is ready or cancelled. One that was
+ * stopped has moved nothing.
  */
 typedef struct bide_message {
     bide_future future; /**< this as a future: what others poll, race and cancel */
@@ -126,14 +128,15 @@ typedef struct bide_message {
     /** To be sent: the receiver; none (as it is prepared): the connected peer. When received: the sender, or
      * none. */
     bide_address address;
-    /** Descriptors to be passed, on Unix sockets: they stay the caller's, and open. Or room for those that come:
-     * they are the caller's then, and close-on-exec. NULL (as it is prepared): none. */
+    /** Descriptors to be passed, on Unix sockets: they stay the caller's, and open. Or room for those that
+     * come: they are the caller's then, and close-on-exec. NULL (as it is prepared): none. */
     bide_fd *fds;
-    /** How many there are to be passed, up to BIDE_MESSAGE_MOST_FDS, or how many there is room for; when received:
-     * how many came. */
+    /** How many there are to be passed, up to BIDE_MESSAGE_MOST_FDS, or how many there is room for; when
+     * received: how many came. */
     size_t fd_count;
-    /** With BIDE_MESSAGE_CREDENTIALS. To be sent: this process' own, which a `pid` of 0 (as it is prepared) stands
-     * for, or others if the process may. When received: the sender's, as the system has checked them. */
+    /** With BIDE_MESSAGE_CREDENTIALS. To be sent: this process' own, which a `pid` of 0 (as it is prepared)
+     * stands for, or others if the process may. When received: the sender's, as the system has checked
+     * them. */
     bide_credentials credentials;
     uint32_t options;  /**< a sum of BIDE_MESSAGE_PEEK, BIDE_MESSAGE_CREDENTIALS; prepared as 0 */
     uint32_t flags;    /**< when received: what is known of it, a sum of BIDE_MESSAGE_… */
@@ -143,8 +146,8 @@ typedef struct bide_message {
 /**
  * @brief Prepares to send `length` bytes. Does not wait; touches `message` alone.
  *
- * Descriptors go with the first byte. So a stream takes none without bytes (BIDE_EINVAL), and when it takes only
- * part of the bytes, what is sent afterwards must not pass them again.
+ * Descriptors go with the first byte. So a stream takes none without bytes (BIDE_EINVAL), and when it takes
+ * only part of the bytes, what is sent afterwards must not pass them again.
  *
  * @code
  * bide_message message;
@@ -161,7 +164,8 @@ BIDE_API void bide_message_send_init(bide_message *message, bide_async *async, c
  * bide_socket_set_pass_credentials(). */
 BIDE_API void bide_message_recv_init(bide_message *message, bide_async *async, void *buffer, size_t length);
 
-/** @brief As bide_message_send_init(), of several pieces: up to 1,024, else BIDE_EINVAL. The array must stay. */
+/** @brief As bide_message_send_init(), of several pieces: up to 1,024, else BIDE_EINVAL. The array must
+ * stay. */
 BIDE_API void bide_message_sendv_init(bide_message *message, bide_async *async, const bide_buffer *buffers,
                                       size_t count);
 
@@ -172,9 +176,9 @@ BIDE_API void bide_message_recvv_init(bide_message *message, bide_async *async, 
 /**
  * @brief Awaits a prepared message: bide_await() and the result in one value.
  *
- * @return the bytes, or the message's error: those of bide_send_to() and bide_recv_from(), and BIDE_EINVAL (too
- *   many descriptors, descriptors on another kind of socket), BIDE_EBADF (a descriptor to be passed is not open),
- *   BIDE_EPERM (credentials that this process may not claim); or that of the await.
+ * @return the bytes, or the message's error: those of bide_send_to() and bide_recv_from(), and BIDE_EINVAL
+ *   (too many descriptors, descriptors on another kind of socket), BIDE_EBADF (a descriptor to be passed is
+ *   not open), BIDE_EPERM (credentials that this process may not claim); or that of the await.
  */
 BIDE_API bide_ssize bide_message_await(bide_message *message, bide_instant deadline);
 /**@}*/
@@ -198,9 +202,9 @@ typedef struct bide_datagram {
  * @brief Sends datagrams, in their order; waits until at least one has left.
  *
  * @param datagrams `count` of them; up to BIDE_BATCH_MOST are considered.
- * @return how many were sent, from the first on: fewer than there are when the kernel has no more room or does not
- *   like the next one, which a call that begins with it then tells. An error if it concerns the first one.
- *   BIDE_EINVAL for no datagrams.
+ * @return how many were sent, from the first on: fewer than there are when the kernel has no more room or
+ *   does not like the next one, which a call that begins with it then tells. An error if it concerns the
+ *   first one. BIDE_EINVAL for no datagrams.
  *
  * @code
  * for (size_t sent = 0; sent < count && result >= 0; sent += (size_t)result)
@@ -213,8 +217,8 @@ BIDE_API bide_ssize bide_send_batch(bide_async *async, bide_datagram *datagrams,
 /**
  * @brief Receives datagrams: waits for the first, takes those that have come.
  *
- * @return how many were received; or an error. Descriptors that come with a message of a batch are closed: use a
- *   bide_message for those. BIDE_EINVAL for no datagrams.
+ * @return how many were received; or an error. Descriptors that come with a message of a batch are closed:
+ *   use a bide_message for those. BIDE_EINVAL for no datagrams.
  */
 BIDE_API bide_ssize bide_recv_batch(bide_async *async, bide_datagram *datagrams, size_t count,
                                     bide_instant deadline);

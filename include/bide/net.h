@@ -9,7 +9,9 @@
 
 #include <bide/address.h>
 #include <bide/message.h>
+#include <bide/socket.h>
 #include <bide/stream.h>
 #include <bide/tcp.h>
+#include <bide/udp.h>
 
 #endif

@@ -9,6 +9,7 @@
 #ifndef BIDE_TCP_H
 #define BIDE_TCP_H
 
+#include <bide/socket.h>
 #include <bide/stream.h>
 
 #ifdef __cplusplus
@@ -43,8 +44,26 @@ BIDE_API void bide_tcp_connecting_init(bide_connecting *connecting, const bide_a
  */
 BIDE_API int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog);
 
-/** @brief Turns Nagle's algorithm off (or on): small writes leave at once. @return 0 or an error. */
+/**
+ * @brief As bide_tcp_listen(), with options that must be set before.
+ *
+ * @param options NULL: the defaults. Must be valid during the call only.
+ * @return as bide_tcp_listen(), or the error of an option: BIDE_EAFNOSUPPORT (v6only for IPv4), BIDE_EINVAL.
+ *
+ * @code
+ * bide_socket_options options = {0};
+ * options.reuse_port = true;
+ * int err = bide_tcp_listen_with(&listener, &addr, &options);
+ * @endcode
+ */
+BIDE_API int bide_tcp_listen_with(bide_async **out, const bide_address *address,
+                                  const bide_socket_options *options);
+
+/** @brief Turns Nagle's algorithm off (or on): small writes leave at once. @return 0 or an error, as
+ * bide/socket.h says. Does not wait. */
 BIDE_API int bide_tcp_set_nodelay(bide_async *async, bool on);
+/** @brief Reads whether it is off. */
+BIDE_API int bide_tcp_nodelay(const bide_async *async, bool *on);
 
 #ifdef __cplusplus
 }

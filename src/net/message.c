@@ -5,10 +5,10 @@
  *                    |   \--EAGAIN, and no event would tell--> its timer (RETRYING) --+
  *                    +------------------------------------------------------------+
  *
- * A datagram that is addressed to a Unix socket is refused with EAGAIN while the receiver's queue is full, and
- * the sender's readiness says nothing about that: it stays writable (so that waiting for it would spin), and no
- * event comes when the receiver has read. Such a send goes past the memory of the source, which belongs to the
- * connected peer if there is one, and waits on a timer.
+ * A datagram that is addressed to a Unix socket is refused with EAGAIN while the receiver's queue is full,
+ * and the sender's readiness says nothing about that: it stays writable (so that waiting for it would spin),
+ * and no event comes when the receiver has read. Such a send goes past the memory of the source, which
+ * belongs to the connected peer if there is one, and waits on a timer.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/message.h>
@@ -321,7 +321,8 @@ static int batch_poll(bide_future *self, bide_context *cx)
 {
     bide_batch *batch = (bide_batch *)self;
     bide_operation operation = batch->transfer_.sends_ ? send_batch : recv_batch;
-    /* The first decides how to wait: no event tells of a full peer, and none is missed by waiting for time. */
+    /* The first decides how to wait: no event tells of a full peer, and none is missed by waiting for
+     * time. */
     const bide_address *to = batch->datagrams_ ? &batch->datagrams_->address : NULL;
     int answer = transfer_poll(&batch->transfer_, cx, to, operation, batch);
     if (answer == BIDE_READY) batch->result = batch->transfer_.result_;

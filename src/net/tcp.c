@@ -3,9 +3,12 @@
 #include <bide/tcp.h>
 
 #include "net/connect.h"
+#include "net/options.h"
 #include "os/io.h"
 #include "os/socket.h"
 #include "reactor/source.h"
+
+#include <string.h>
 
 static bool is_internet(const bide_address *address)
 {
@@ -27,7 +30,7 @@ int bide_tcp_connect(bide_async **out, const bide_address *address, bide_instant
     return bide_connecting_await(&connecting, out, deadline);
 }
 
-int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog)
+int bide_tcp_listen_with(bide_async **out, const bide_address *address, const bide_socket_options *options)
 {
     if (!out) return BIDE_EINVAL;
     *out = NULL;
@@ -35,7 +38,8 @@ int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog)
     bide_fd fd = BIDE_INVALID_FD;
     int error = bide_os_stream_socket(address, &fd);
     if (error) return error;
-    error = bide_os_listen(fd, address, backlog);
+    error = bide_options_apply(fd, bide_address_family(address), options, true);
+    if (!error) error = bide_os_listen(fd, address, options ? options->backlog : 0);
     if (!error)
         error = bide_source_new(out, bide_reactor_current(), fd,
                                 BIDE_SOURCE_OWNED | bide_os_stream_kind(address), true);
@@ -46,12 +50,20 @@ int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog)
     return error;
 }
 
+int bide_tcp_listen(bide_async **out, const bide_address *address, int backlog)
+{
+    bide_socket_options options;
+    memset(&options, 0, sizeof options);
+    options.backlog = backlog;
+    return bide_tcp_listen_with(out, address, &options);
+}
+
 int bide_tcp_set_nodelay(bide_async *async, bool on)
 {
-    if (!async) return BIDE_EINVAL;
-    int error = bide_source_pin(async, bide_source_generation(async));
-    if (error) return error;
-    error = bide_os_set_nodelay(async->fd, on);
-    bide_source_unpin(async);
-    return error;
+    return bide_option_set(async, BIDE_OS_NODELAY, on);
+}
+
+int bide_tcp_nodelay(const bide_async *async, bool *on)
+{
+    return bide_option_get_bool(async, BIDE_OS_NODELAY, on);
 }

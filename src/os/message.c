@@ -98,7 +98,8 @@ bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
 
 /* --- receiving --- */
 
-/* The sender's address goes where it will stay, as the system writes it; take_header makes a proper one of it. */
+/* The sender's address goes where it will stay, as the system writes it; take_header makes a proper one of
+ * it. */
 static struct msghdr header_from(const struct bide_os_message *message)
 {
     struct msghdr header = header_of(message);

@@ -9,7 +9,8 @@
 struct bide_os_message {
     const bide_buffer *buffers;
     size_t buffer_count;
-    /* Sending: to whom; receiving: where to put from whom. NULL, and when sending one that is none: leave it. */
+    /* Sending: to whom; receiving: where to put from whom. NULL, and when sending one that is none: leave
+     * it. */
     bide_address *address;
     bide_fd *fds;
     size_t fd_count; /* in: to be passed, or the room; out: received */

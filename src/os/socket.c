@@ -6,8 +6,7 @@
 #include "os/io.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 static const struct sockaddr *sockaddr_of(const bide_address *address, socklen_t *length)
@@ -18,15 +17,25 @@ static const struct sockaddr *sockaddr_of(const bide_address *address, socklen_t
     return bytes;
 }
 
-int bide_os_stream_socket(const bide_address *address, bide_fd *out)
+static int new_socket(const bide_address *address, int type, bide_fd *out)
 {
     socklen_t length;
     const struct sockaddr *bytes = sockaddr_of(address, &length);
     if (!bytes) return BIDE_EINVAL;
-    int fd = socket(bytes->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(bytes->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) return bide_last_error();
     *out = fd;
     return 0;
+}
+
+int bide_os_stream_socket(const bide_address *address, bide_fd *out)
+{
+    return new_socket(address, SOCK_STREAM, out);
+}
+
+int bide_os_datagram_socket(const bide_address *address, bide_fd *out)
+{
+    return new_socket(address, SOCK_DGRAM, out);
 }
 
 unsigned bide_os_stream_kind(const bide_address *address)
@@ -42,6 +51,20 @@ int bide_os_connect(bide_fd fd, const bide_address *address)
     if (connect(fd, bytes, length) == 0) return 0;
     /* Interrupted, it goes on in the background like any other (connect(2)). */
     return errno == EINTR ? BIDE_EINPROGRESS : bide_last_error();
+}
+
+int bide_os_connect_datagram(bide_fd fd, const bide_address *address)
+{
+    struct sockaddr none;
+    memset(&none, 0, sizeof none);
+    none.sa_family = AF_UNSPEC;
+    socklen_t length = sizeof none;
+    const struct sockaddr *bytes = address ? sockaddr_of(address, &length) : &none;
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return bide_last_error();
+    if (type == SOCK_STREAM || type == SOCK_SEQPACKET) return BIDE_EPROTOTYPE;
+    return connect(fd, bytes, length) == 0 ? 0 : bide_last_error();
 }
 
 /* 0, or an error: ENOTCONN while there is no peer (yet). */
@@ -65,14 +88,17 @@ int bide_os_connected(bide_fd fd, bool failed)
     return state == BIDE_ENOTCONN ? BIDE_EAGAIN : state;
 }
 
-int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
+int bide_os_bind(bide_fd fd, const bide_address *address)
 {
-    int on = 1;
     socklen_t length;
     const struct sockaddr *bytes = sockaddr_of(address, &length);
-    /* So that a server may be started again at once; nothing to a Unix socket. */
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return bide_last_error();
-    if (bind(fd, bytes, length) != 0) return bide_last_error();
+    return bind(fd, bytes, length) == 0 ? 0 : bide_last_error();
+}
+
+int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
+{
+    int error = bide_os_bind(fd, address);
+    if (error) return error;
     return listen(fd, backlog > 0 ? backlog : SOMAXCONN) == 0 ? 0 : bide_last_error();
 }
 
@@ -122,10 +148,4 @@ int bide_os_peer_address(bide_fd fd, bide_address *out)
     socklen_t length = sizeof address;
     if (getpeername(fd, (struct sockaddr *)&address, &length) != 0) return bide_last_error();
     return bide_address_from_system(out, &address, length);
-}
-
-int bide_os_set_nodelay(bide_fd fd, bool on)
-{
-    int value = on;
-    return setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &value, sizeof value) == 0 ? 0 : bide_last_error();
 }
