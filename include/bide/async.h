@@ -11,15 +11,17 @@
  * time. **Waiting.** Only functions that take a deadline wait for readiness; bide_async_free() and
  * bide_async_into_fd() wait for system calls of other threads on the descriptor.
  *
- * **Fork.** The child of a fork(2) must not use a handle of its parent's, not even free it: the two share
- * what is registered with the kernel.
+ * **Fork.** In the child of a fork(2) the parent's handles give BIDE_EFORKED; bide_async_into_fd() there gives the
+ * descriptor out, to be wrapped anew, and bide_async_free() closes the child's copy: neither changes what the parent
+ * has. The child has a fresh global reactor. Events and sets that threads of the parent were waiting on, and
+ * reactors made by hand, are of no use in the child but to be freed or initialised anew. Do not fork in a waker.
  *
  * **Deadlines.** BIDE_NEVER waits for ever; BIDE_NOW tries once and gives BIDE_EAGAIN; any other gives
  * BIDE_ETIMEDOUT once it has passed and a last try found nothing. Operations that finish at the same moment
  * keep their result.
  *
  * **Errors of every operation**, besides those of its system call: BIDE_ECANCELED (the handle was freed, or
- * its reactor shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EDEADLK (inside a waker), BIDE_EINVAL
+ * its reactor shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EFORKED (made by the parent of this process), BIDE_EDEADLK (inside a waker), BIDE_EINVAL
  * (NULL), BIDE_ENOMEM (first wait of a thread), and for futures polled in the background BIDE_ENOTHREAD and
  * BIDE_ENOTSUP.
  *

@@ -22,7 +22,7 @@ extern "C" {
  * @brief The list of all constants: X(name, value, message).
  *
  * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 are kept for a
- * resolver. They are part of the ABI and never change. Nothing returns BIDE_EFORKED yet.
+ * resolver. They are part of the ABI and never change.
  */
 #define BIDE_ERRORS(X)                                                                          \
     X(BIDE_EAGAIN, -1, "operation would have to wait")                                          \

@@ -43,7 +43,7 @@ typedef void (*bide_log_fn)(void *arg, int error, const char *message);
  *
  * @param log NULL: nobody.
  * @param arg handed to it; stays the caller's.
- * @return 0, or BIDE_EDEADLK inside a log function, where nothing changes. Thread-safe; allocates nothing.
+ * @return 0, BIDE_ENOMEM, or BIDE_EDEADLK inside a log function; after an error nothing has changed. Thread-safe.
  */
 BIDE_API int bide_set_log(bide_log_fn log, void *arg);
 

@@ -36,6 +36,7 @@ typedef struct bide_set {
     bide_link queue_;
     bide_waiter waiter_;
     struct bide_reactor *service_;
+    uint32_t forks_;
     size_t count_;
     /** When ready: the member, which has left the set; NULL when the set was empty. */
     bide_set_member *result;
@@ -72,7 +73,8 @@ BIDE_API int bide_set_remove(bide_set *set, bide_set_member *member);
  * Members are yielded in the order in which they woke, so that none starves. Costs O(1) however many wait.
  *
  * @return 0 and the member in `*ready`; BIDE_END if the set is empty; BIDE_EAGAIN or BIDE_ETIMEDOUT at the
- *   deadline (the members stay); or an error as bide_await(). `*ready` is NULL on errors, except that a
+ *   deadline (the members stay); BIDE_EFORKED in the child of a fork, for a set that was polled before it (remove
+ *   the members); or an error as bide_await(). `*ready` is NULL on errors, except that a
  *   member whose poll reported misuse (BIDE_EMOVED …) is given back with that error.
  *
  * @code

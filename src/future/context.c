@@ -3,6 +3,7 @@
 #include "future/context.h"
 
 #include "future/waiter.h"
+#include "os/fork.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
@@ -96,9 +97,30 @@ static void thread_ends(void *arg)
     thread->parker = NULL;
 }
 
+/* Parkers of threads that are not in the child are lost to it, for good: late wakes may still name them. */
+static void fork_prepare(void)
+{
+    bide_wait_lock_all();
+    bide_os_mutex_lock(&pool_lock);
+}
+
+static void fork_done(void)
+{
+    bide_os_mutex_unlock(&pool_lock);
+    bide_wait_unlock_all();
+}
+
+int bide_future_watch_forks(void)
+{
+    static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_done, fork_done};
+    static _Atomic bool watched;
+    return bide_os_at_fork(&handlers, &watched);
+}
+
 static struct bide_parker *own_parker(struct bide_thread *thread)
 {
     if (thread->parker) return thread->parker;
+    if (bide_future_watch_forks() != 0) return NULL;
     struct bide_parker *parker = bide_parker_new();
     if (!parker) return NULL;
     if (bide_os_thread_at_exit(thread_ends, thread) != 0) {

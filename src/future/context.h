@@ -59,6 +59,9 @@ struct bide_parker {
     struct bide_parker *next_free;
 };
 
+/* Sees to it that a fork finds the locks of this layer free on both sides. 0 or BIDE_ENOMEM. */
+int bide_future_watch_forks(void);
+
 /* A parker that belongs to no thread yet, EMPTY, with a fresh context; NULL when there is no memory. */
 struct bide_parker *bide_parker_new(void);
 void bide_parker_delete(struct bide_parker *parker);

@@ -12,6 +12,8 @@
  * 4. `service_` is the reactor of the set's first poll. Members are told that whoever polls them serves that
  *    one, so that those on it do not count as waiting in the background by themselves; the set's waiter does
  *    (service.h) while it is linked for a context that does not drive `service_`.
+ * 5. In the child of a fork a set that was polled before yields nothing any more (`forks_`): the members' wakes
+ *    come from the parent's threads and registrations.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/set.h>
@@ -19,6 +21,7 @@
 #include "future/future.h"
 #include "future/service.h"
 #include "future/waiter.h"
+#include "os/fork.h"
 
 enum { IDLE = 0, WAITING = 1, QUEUED = 2 };
 
@@ -28,10 +31,17 @@ enum { IDLE = 0, WAITING = 1, QUEUED = 2 };
 /* A member is found from its link. */
 _Static_assert(offsetof(bide_set_member, link_) == 0, "the link is the member's first field");
 
+/* Whether it has been polled before a fork, by the parent, to whom its members' wakes belong. */
+static bool is_parents(const bide_set *set)
+{
+    return set->service_ && set->forks_ != bide_os_forks;
+}
+
 /* Takes the set's waiter out of its queue for a wake or for good. Lock held. */
 static void disarm(const bide_set *set)
 {
-    if (set->waiter_.flags_ & BIDE_WAITER_BACKGROUND) bide_service_disarm(set->service_);
+    if ((set->waiter_.flags_ & BIDE_WAITER_BACKGROUND) && !is_parents(set))
+        bide_service_disarm(set->service_);
 }
 
 /* Puts a member on the ready list. Returns whether the set's waiter was taken out, to be woken. Lock held. */
@@ -126,7 +136,11 @@ static int set_poll(bide_future *self, bide_context *cx)
         set->service_ = NULL;
         return BIDE_READY;
     }
-    if (!set->service_) set->service_ = cx->reactor_ ? cx->reactor_ : bide_service_current();
+    if (is_parents(set)) return BIDE_EFORKED;
+    if (!set->service_) {
+        set->service_ = cx->reactor_ ? cx->reactor_ : bide_service_current();
+        set->forks_ = bide_os_forks;
+    }
     if (cx->budget_ == 0 && !bide_context_spend(cx)) return BIDE_PENDING;
     for (int polled = 0; polled < BATCH; polled++) {
         int error;
@@ -172,6 +186,7 @@ void bide_set_init(bide_set *set)
     bide_ring_init(&set->queue_);
     bide_waiter_init(&set->waiter_);
     set->service_ = NULL;
+    set->forks_ = 0;
     set->count_ = 0;
     set->result = NULL;
 }

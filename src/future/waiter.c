@@ -35,6 +35,30 @@ void bide_wait_unlock(bide_os_mutex *lock)
     if (thread->pending_events) bide_event_drain(thread);
 }
 
+/* --- Forks: with all locks held no ring is half changed --- */
+
+/* In a signal handler that interrupted a holder: the locks cannot be had, and are not taken. */
+static bool fork_holds_locks;
+
+void bide_wait_lock_all(void)
+{
+    struct bide_thread *thread = bide_thread_self();
+    fork_holds_locks = thread->wait_locks == 0;
+    if (!fork_holds_locks) return;
+    thread->wait_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    for (int i = 0; i < LOCKS; i++)
+        bide_os_mutex_lock(&locks[i].mutex);
+}
+
+void bide_wait_unlock_all(void)
+{
+    if (!fork_holds_locks) return;
+    for (int i = 1; i < LOCKS; i++)
+        bide_os_mutex_unlock(&locks[i].mutex);
+    bide_wait_unlock(&locks[0].mutex);
+}
+
 void bide_ring_splice(bide_link *from, bide_link *to)
 {
     if (bide_ring_empty(from)) return;

@@ -74,6 +74,10 @@ struct bide_wake {
 bide_os_mutex *bide_wait_lock(const void *object);
 void bide_wait_unlock(bide_os_mutex *lock);
 
+/* All of them, around a fork. */
+void bide_wait_lock_all(void);
+void bide_wait_unlock_all(void);
+
 static inline uint32_t bide_waiter_state(const bide_waiter *waiter)
 {
     /* acquire: pairs with the release that lowered FIRING or unlinked, so that the waking thread's reads

@@ -1,7 +1,8 @@
 /* The log function and its calls.
  *
  * INVARIANTS
- * 1. `log_function`, `log_arg` and the raising of `running` are guarded by `log_lock`, which is not held during a call.
+ * 1. `log_function`, `log_arg` and the raising of `running` are guarded by `log_lock`, which is not held during a
+ *    call.
  * 2. `running` counts the calls under way. Who changes the function waits until it was 0 once: then all calls
  *    of the function of before are over, for later ones have found the new one.
  *
@@ -9,6 +10,7 @@
 #include "os/log.h"
 
 #include "os/compiler.h"
+#include "os/fork.h"
 #include "os/mutex.h"
 
 #include <stdio.h>
@@ -21,9 +23,30 @@ static _Atomic uint32_t running;
 /* This thread is inside the log function. */
 static _Thread_local bool inside BIDE_OS_STATIC_TLS;
 
+static void fork_prepare(void)
+{
+    bide_os_mutex_lock(&log_lock);
+}
+
+static void fork_parent(void)
+{
+    bide_os_mutex_unlock(&log_lock);
+}
+
+/* Calls on threads that are not in the child never end. */
+static void fork_child(void)
+{
+    atomic_store_explicit(&running, inside ? 1 : 0, memory_order_relaxed);
+    bide_os_mutex_unlock(&log_lock);
+}
+
 int bide_set_log(bide_log_fn function, void *arg)
 {
+    static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_parent, fork_child};
+    static _Atomic bool watched;
     if (inside) return BIDE_EDEADLK;
+    int error = bide_os_at_fork(&handlers, &watched);
+    if (error) return error;
     bide_os_mutex_lock(&log_lock);
     log_function = function;
     log_arg = arg;

@@ -9,6 +9,7 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/io.h"
+#include "os/standard.h"
 #include "reactor/await.h"
 #include "reactor/source.h"
 
@@ -29,6 +30,7 @@ static int wrap(bide_async **out, bide_fd fd, uint32_t flags, bool make_nonblock
     if (!was_nonblocking) flags |= BIDE_SOURCE_WAS_BLOCKING;
     int error = bide_source_new(out, bide_reactor_current(), fd, flags | (uint32_t)kind, true);
     if (error && !was_nonblocking) (void)bide_os_set_nonblocking(fd, false, NULL);
+    if (!error && !was_nonblocking) bide_os_standard_changed(fd);
     return error;
 }
 
@@ -53,10 +55,12 @@ int bide_async_free(bide_async *async)
 {
     if (!async) return 0;
     uint32_t flags = bide_source_flags(async);
+    bool ours = !bide_source_is_parents(async);
     bide_fd fd;
     int error = bide_source_end(async, &fd);
     if (error) return error;
     if (flags & BIDE_SOURCE_OWNED) {
+        if (ours && bide_os_standard_forget(fd)) (void)bide_os_set_nonblocking(fd, false, NULL);
         bide_os_close(fd);
         bide_descriptors_closed();
     }
@@ -71,6 +75,7 @@ int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
     bide_fd given_back;
     int error = bide_source_end(async, &given_back);
     if (error) return error;
+    (void)bide_os_standard_forget(given_back);
     if (blocking) (void)bide_os_set_nonblocking(given_back, false, NULL);
     if (fd) *fd = given_back;
     return 0;
@@ -79,7 +84,9 @@ int bide_async_into_fd(bide_async *async, unsigned flags, bide_fd *fd)
 bide_fd bide_async_fd(const bide_async *async)
 {
     bide_async *source = (bide_async *)(uintptr_t)async;
-    if (!source || bide_source_pin(source, bide_source_generation(source)) != 0) return BIDE_INVALID_FD;
+    if (!source) return BIDE_INVALID_FD;
+    int error = bide_source_pin(source, bide_source_generation(source));
+    if (error) return error == BIDE_EFORKED ? source->fd : BIDE_INVALID_FD;
     bide_fd fd = source->fd;
     bide_source_unpin(source);
     return fd;

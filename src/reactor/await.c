@@ -54,9 +54,17 @@ static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bid
     return deadline.ns == BIDE_NOW.ns ? BIDE_EAGAIN : BIDE_ETIMEDOUT;
 }
 
+/* There is no waiting any more. The caller gets its storage back, and the reason. */
+static int abandon(struct bide_parker *parker, bide_future *future, int error)
+{
+    int answer = bide_future_cancel(future, &parker->cx);
+    return answer == BIDE_COMPLETED ? 0 : error;
+}
+
 static int await_with(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
                       bide_instant deadline)
 {
+    uint32_t forks = bide_os_forks;
     bool now = deadline.ns == BIDE_NOW.ns;
     /* A call that may not wait tries the system call even where the memory says that it is of no use. */
     if (now) parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
@@ -69,13 +77,11 @@ static int await_with(struct bide_reactor *reactor, struct bide_parker *parker, 
         parker->cx.flags_ &= ~(uint32_t)BIDE_CONTEXT_SPENT;
         /* Also a future that is woken all the time, for nothing, has its deadline. */
         bool late = again && !bide_is_never(deadline) && !bide_before(bide_now(), deadline);
+        /* The poll itself has forked, and this is the child: what woke the future is the parent's. */
+        if (forks != bide_os_forks) return abandon(parker, future, BIDE_EFORKED);
         int error = late || (now && !spent) ? BIDE_ETIMEDOUT : wait_for_wake(reactor, parker, deadline);
         if (error == BIDE_ETIMEDOUT) return give_up(reactor, parker, future, deadline);
-        if (error) {
-            /* The poller failed. The caller gets its storage back, and the reason. */
-            answer = bide_future_cancel(future, &parker->cx);
-            return answer == BIDE_COMPLETED ? 0 : error;
-        }
+        if (error) return abandon(parker, future, error);
     }
 }
 

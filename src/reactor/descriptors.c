@@ -4,9 +4,14 @@
  * 1. `waiting` tells whether the queue has waiters whenever the lock (the wait lock of the queue) is free.
  * 2. A closing counts before it looks at `waiting`, and a waiter looks at the count after it has raised
  *    `waiting` (both seq_cst): one of the two sees the other.
+ * 3. The queue has only waiters that were linked since the last fork in this process' line.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/fork.h"
 #include "reactor/source.h"
+
+/* Above the flags of a waiter: the forks before it was linked. */
+#define FORKS_SHIFT 8
 
 static _Atomic uint32_t closings;
 static _Atomic bool waiting;
@@ -32,7 +37,8 @@ void bide_descriptors_closed(void)
 bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t seen)
 {
     bide_descriptors_leave(waiter);
-    uint32_t flags = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
+    uint32_t flags = (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0) | bide_os_forks
+                                                                                       << FORKS_SHIFT;
     bide_os_mutex *lock = bide_wait_lock(&queue);
     atomic_store(&waiting, true);
     bool wait = atomic_load(&closings) == seen;
@@ -45,6 +51,10 @@ bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t
 void bide_descriptors_leave(bide_waiter *waiter)
 {
     if (bide_waiter_state(waiter) == 0) return;
+    if (waiter->flags_ >> FORKS_SHIFT != (bide_os_forks << FORKS_SHIFT) >> FORKS_SHIFT) {
+        bide_waiter_init(waiter); /* the parent's queue */
+        return;
+    }
     bide_os_mutex *lock = bide_wait_lock(&queue);
     if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) {
         /* From the queue, or from the batch of a closing. */
@@ -53,4 +63,10 @@ void bide_descriptors_leave(bide_waiter *waiter)
     }
     bide_wait_unlock(lock);
     bide_waiter_quiesce(waiter);
+}
+
+void bide_descriptors_forked(void)
+{
+    bide_ring_init(&queue);
+    atomic_store(&waiting, false);
 }

@@ -222,6 +222,10 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
     int result;
     bool fresh = true;
     bool looked = false; /* a standby's whole period went by since its last look */
+    if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
+    /* Also of a reactor that is not open yet the child must forget who waits on it. */
+    result = bide_reactor_watch_forks();
+    if (result) return result;
     bide_os_mutex_lock(&reactor->lock);
     for (;;) {
         if (bide_parker_consume(parker)) {
@@ -269,6 +273,7 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
 static int drive_once(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline)
 {
     struct nudges nudges = {NULL};
+    if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
     bide_os_mutex_lock(&reactor->lock);
     if (reactor->holder || !reactor->poller) {
         bide_os_mutex_unlock(&reactor->lock);

@@ -34,9 +34,11 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
 {
     /* acquire: pairs with the release below, so that the fast way sees the fields */
     if (atomic_load_explicit(&reactor->notifier.poller, memory_order_acquire)) return 0;
+    int error = bide_reactor_watch_forks();
+    if (error) return error;
     /* Without the lock, for it may call the log function. Of two threads that come here one is too late. */
     bide_poller *poller;
-    int error = bide_poller_new(&poller, backend);
+    error = bide_poller_new(&poller, backend);
     if (error) return error;
     bide_os_mutex_lock(&reactor->lock);
     bool late = reactor->poller != NULL;
@@ -57,6 +59,7 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
 
 int bide_reactor_open(struct bide_reactor *reactor)
 {
+    if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
     if (!reactor->global && !atomic_load(&reactor->notifier.poller)) return BIDE_ECANCELED;
     return open_with(reactor, NULL);
 }
@@ -117,6 +120,7 @@ int bide_reactor_new(bide_reactor **out, const char *backend)
                                         &reactor->notifies, &reactor->hand_overs};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         atomic_store_explicit(counts[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&reactor->born, bide_os_forks, memory_order_relaxed);
     int error = open_with(reactor, backend);
     if (error) {
         bide_os_mutex_lock(&pool_lock);
@@ -134,8 +138,12 @@ int bide_reactor_free(bide_reactor *reactor)
     if (!reactor || reactor->global) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     if (!atomic_load(&reactor->notifier.poller)) return BIDE_EFREED;
-    int error = close_reactor(reactor);
-    if (error) return error;
+    if (bide_reactor_is_parents(reactor)) {
+        bide_reactor_give_up(reactor);
+    } else {
+        int error = close_reactor(reactor);
+        if (error) return error;
+    }
     bide_os_mutex_lock(&pool_lock);
     reactor->next_free = pool;
     pool = reactor;
@@ -156,7 +164,7 @@ int bide_shutdown(void)
 
 static void entered(struct bide_reactor *reactor, int change)
 {
-    if (!reactor || reactor->global) return;
+    if (!reactor || reactor->global || bide_reactor_is_parents(reactor)) return;
     bide_os_mutex_lock(&reactor->lock);
     reactor->entered += change;
     bide_os_mutex_unlock(&reactor->lock);
@@ -220,6 +228,7 @@ int bide_reactor_fd(bide_reactor *reactor, bide_fd *out)
 int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *stats)
 {
     if (!reactor || !stats) return BIDE_EINVAL;
+    if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
     stats->turns = atomic_load_explicit(&reactor->turns, memory_order_relaxed);
     stats->events = atomic_load_explicit(&reactor->events_seen, memory_order_relaxed);
     stats->timers = atomic_load_explicit(&reactor->timers_fired, memory_order_relaxed);

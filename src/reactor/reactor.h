@@ -44,6 +44,7 @@
 
 #include "future/context.h"
 #include "future/waiter.h"
+#include "os/fork.h"
 #include "os/thread.h"
 #include "timer/heap.h"
 
@@ -66,6 +67,8 @@ struct bide_reactor {
     bool global;
     bool external;                  /* another loop sleeps for us: `blocked` stays set between turns */
     _Atomic uint32_t epoch_of_life; /* grows with each close: what was made before is cancelled */
+    _Atomic uint32_t born;          /* bide_os_forks when it was opened (those made by hand) */
+    uint32_t forked_at;             /* earlier lives were the parent's; written while there is one thread */
     int entered;                    /* threads that have it as their current one (hand-made reactors) */
 
     struct bide_parker *holder;
@@ -142,6 +145,9 @@ static inline bool bide_background_needed(const struct bide_reactor *reactor, co
 }
 
 /* A helper thread that was told to end. */
+/* Whether threads of ours may be started: bide_set_threads. */
+bool bide_threads_allowed(void);
+
 struct bide_dismissed {
     struct bide_parker *parker; /* NULL: there was none */
     bide_os_thread thread;
@@ -167,8 +173,35 @@ void bide_source_cancel_all(struct bide_reactor *reactor);
 
 /* Fires due timers, at most a batch. Lock held, and released around each wake. Returns how many. */
 int bide_timer_dispatch(struct bide_reactor *reactor);
+/* --- fork.c --- */
+
+/* Sees to it that the child of a fork gets a fresh global reactor. 0 or BIDE_ENOMEM. */
+int bide_reactor_watch_forks(void);
+
+/* In the child: forgets all that the parent made on it, and closes this process' copies of its descriptors; it
+ * is closed then. */
+void bide_reactor_give_up(struct bide_reactor *reactor);
+
+/* Whether it is one made by hand that was opened before a fork, by the parent: nothing but its end may touch it,
+ * not even its lock. */
+static inline bool bide_reactor_is_parents(const struct bide_reactor *reactor)
+{
+    return !reactor->global && atomic_load_explicit(&((struct bide_reactor *)(uintptr_t)reactor)->born,
+                                                    memory_order_relaxed) != bide_os_forks;
+}
+
+/* Whether what was made in that life of the reactor was made by the parent. */
+static inline bool bide_reactor_was_parents(const struct bide_reactor *reactor, uint32_t epoch_of_life)
+{
+    return bide_reactor_is_parents(reactor) || (int32_t)(epoch_of_life - reactor->forked_at) < 0;
+}
+
 
 /* Takes all timers out of the heap of a reactor that is being closed, and frees it. Lock held. */
+/* Keep the table of sources whole during a fork. */
+void bide_source_fork_prepare(void);
+void bide_source_fork_done(void);
+
 void bide_timer_collect(struct bide_reactor *reactor, bide_link *batch);
 
 /* Wakes them, for their polls to find out. No lock held. */

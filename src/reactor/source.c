@@ -146,6 +146,7 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
     uint32_t word = ready ? BIDE_SOURCE_READY : 0;
     bide_os_mutex *lock = bide_wait_lock(source);
     source->fd = fd;
+    atomic_store_explicit(&source->born, bide_os_forks, memory_order_relaxed);
     atomic_store_explicit(&source->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&source->reactor, reactor, memory_order_relaxed);
     atomic_store_explicit(&source->life, atomic_load(&reactor->epoch_of_life), memory_order_relaxed);
@@ -178,6 +179,7 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
 int bide_source_pin(bide_async *source, uint32_t generation)
 {
     if (generation & 1) return BIDE_EFREED;
+    if (bide_source_is_parents(source)) return BIDE_EFORKED;
     /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in
      * bide_source_end */
     uint32_t before = atomic_fetch_add(&source->pins, PIN);
@@ -253,12 +255,23 @@ static int rearm(bide_async *source, bide_os_mutex **lock, bide_link *batch)
     }
 }
 
+/* In the child. The registration is the parent's. The slot is not used again: waiters may still be linked. */
+static int end_forked(bide_async *source, bide_fd *fd)
+{
+    if (atomic_fetch_or(&source->pins, CLOSING) & CLOSING) return BIDE_EFREED;
+    atomic_fetch_add(&source->generation, 1);
+    *fd = source->fd;
+    return 0;
+}
+
 int bide_source_end(bide_async *source, bide_fd *fd)
 {
     struct bide_thread *thread = bide_thread_self();
     if (thread->in_waker) return BIDE_EDEADLK;
     for (struct bide_running_operation *running = thread->operation; running; running = running->outer)
         if (running->source == source) return BIDE_EDEADLK;
+
+    if (bide_source_is_parents(source)) return end_forked(source, fd);
 
     bide_link batch;
     bide_ring_init(&batch);
@@ -291,6 +304,7 @@ void bide_source_cancel_all(struct bide_reactor *reactor)
     bide_os_mutex_unlock(&table_lock);
     for (uint32_t index = 0; index < size; index++) {
         bide_async *source = at(index);
+        if (bide_source_is_parents(source)) continue;
         bide_link batch;
         bide_ring_init(&batch);
         bide_os_mutex *lock = bide_wait_lock(source);
@@ -376,6 +390,10 @@ static void take_waiter(bide_async *source, bide_waiter *waiter, struct bide_wak
 static int link_waiter(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
                        const bide_context *cx, struct bide_wake *replaced)
 {
+    if (bide_source_is_parents(source)) {
+        bide_waiter_init(waiter);
+        return generation & 1 ? BIDE_EFREED : BIDE_EFORKED;
+    }
     struct bide_reactor *reactor = bide_source_reactor(source);
     bool background = bide_background_needed(reactor, cx);
     bool counted = false;
@@ -444,6 +462,7 @@ int bide_source_store(bide_async *source, uint32_t generation, bide_direction di
 
 int bide_source_forget(bide_async *source, uint32_t generation, bide_direction direction)
 {
+    if (bide_source_is_parents(source)) return generation & 1 ? BIDE_EFREED : BIDE_EFORKED;
     bide_waiter *stored = &source->stored[direction];
     bide_os_mutex *lock = bide_wait_lock(source);
     uint32_t present = atomic_load_explicit(&source->generation, memory_order_relaxed);
@@ -457,8 +476,25 @@ int bide_source_forget(bide_async *source, uint32_t generation, bide_direction d
 void bide_source_leave(bide_async *source, bide_waiter *waiter)
 {
     if (bide_waiter_state(waiter) == 0) return;
+    if (bide_source_is_parents(source)) {
+        /* The threads that were to wake it are not here. */
+        bide_waiter_init(waiter);
+        return;
+    }
     bide_os_mutex *lock = bide_wait_lock(source);
     if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) unlink_waiter(source, waiter);
     bide_wait_unlock(lock);
     bide_waiter_quiesce(waiter);
+}
+
+/* --- Forks --- */
+
+void bide_source_fork_prepare(void)
+{
+    bide_os_mutex_lock(&table_lock);
+}
+
+void bide_source_fork_done(void)
+{
+    bide_os_mutex_unlock(&table_lock);
 }

@@ -21,12 +21,15 @@
  * 6. Where the poller has no edge-triggered mode the registration is one-shot, and `armed` holds what it
  *    is armed for: at least the directions that have waiters, unless a thread is arming it, which looks
  *    again afterwards.
+ * 7. One made before a fork is the parent's (`born`): the child never touches its registration or its queues,
+ *    and only takes the descriptor out of it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_REACTOR_SOURCE_H
 #define BIDE_REACTOR_SOURCE_H
 
 #include "future/waiter.h"
+#include "os/fork.h"
 #include "reactor/reactor.h"
 
 #include <bide/async.h>
@@ -65,7 +68,8 @@ struct bide_async {
     uint32_t pause_closings;
     uint32_t index;
     uint32_t next_free;
-    uint32_t armed; /* wait lock */
+    uint32_t armed;        /* wait lock */
+    _Atomic uint32_t born; /* bide_os_forks when it was made; fixed while LIVE, atomic for stale handles */
     /* The reactor's epoch_of_life in which it was registered; changes under the wait lock. */
     _Atomic uint32_t life;
 };
@@ -78,7 +82,14 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
 /* Ends it (bide_async_free, bide_async_into_fd): the descriptor, deregistered, goes to *fd. */
 int bide_source_end(bide_async *source, bide_fd *fd);
 
-/* Keeps the descriptor from being closed. 0, BIDE_ECANCELED or BIDE_EFREED. */
+/* Whether it was made before a fork, by the parent. */
+static inline bool bide_source_is_parents(const bide_async *source)
+{
+    return atomic_load_explicit(&((bide_async *)(uintptr_t)source)->born, memory_order_relaxed) !=
+           bide_os_forks;
+}
+
+/* Keeps the descriptor from being closed. 0, BIDE_ECANCELED, BIDE_EFREED or BIDE_EFORKED. */
 int bide_source_pin(bide_async *source, uint32_t generation);
 void bide_source_unpin(bide_async *source);
 
@@ -139,5 +150,8 @@ void bide_descriptors_closed(void);
  * whether it waits. */
 bool bide_descriptors_wait(bide_waiter *waiter, const bide_context *cx, uint32_t closings);
 void bide_descriptors_leave(bide_waiter *waiter);
+
+/* In the child of a fork: nobody waits. */
+void bide_descriptors_forked(void);
 
 #endif

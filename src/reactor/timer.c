@@ -14,6 +14,8 @@
  * 3. Whether it has fired is decided by poll, by the clock: a wake-up is only a hint, and a setter that
  *    comes between the two is not overlooked.
  * 4. One initialised before its reactor was closed (epoch_) is cancelled.
+ * 5. One initialised before a fork is the parent's: in the child it is made one of the closed global reactor
+ *    before anything else (reactor_of), and never touches the parent's heap.
  *
  * In the heap the waiter's link is a ring by itself, for the sake of bide_waiter_take.
  *
@@ -112,6 +114,19 @@ static int arm(bide_timer *timer, const bide_context *cx, bool background, bool 
     return 0;
 }
 
+/* Its reactor, whose lock may be taken. */
+static struct bide_reactor *reactor_of(bide_timer *timer)
+{
+    struct bide_reactor *reactor = timer->reactor_;
+    if (!bide_reactor_was_parents(reactor, timer->epoch_)) return reactor;
+    timer->id_ = 0;
+    timer->waiter_.state_ = 0;
+    timer->waiter_.flags_ &= ~(uint32_t)BIDE_WAITER_FLAGS;
+    timer->reactor_ = bide_reactor_global();
+    timer->epoch_ = timer->reactor_->forked_at - 1;
+    return timer->reactor_;
+}
+
 /* It cannot be armed. */
 static int fail(bide_timer *timer, int error)
 {
@@ -138,7 +153,8 @@ static int look(bide_timer *timer, const bide_context *cx, bide_instant now, boo
     if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) return FIRING;
     if (timer->epoch_ != atomic_load_explicit(&reactor->epoch_of_life, memory_order_relaxed)) {
         disarm(timer);
-        set_error(timer, BIDE_ECANCELED);
+        bool forked = bide_reactor_was_parents(reactor, timer->epoch_);
+        set_error(timer, forked ? BIDE_EFORKED : BIDE_ECANCELED);
         return BIDE_READY;
     }
     if (!bide_before(now, timer->deadline_)) {
@@ -167,7 +183,7 @@ static int look(bide_timer *timer, const bide_context *cx, bide_instant now, boo
 static int timer_poll(bide_future *self, bide_context *cx)
 {
     bide_timer *timer = (bide_timer *)self;
-    struct bide_reactor *reactor = timer->reactor_;
+    struct bide_reactor *reactor = reactor_of(timer);
     if (!bide_context_spend(cx)) return BIDE_PENDING;
     int error = bide_reactor_open(reactor);
     if (error) return fail(timer, error);
@@ -196,9 +212,10 @@ static int timer_cancel(bide_future *self, bide_context *cx)
 {
     (void)cx;
     bide_timer *timer = (bide_timer *)self;
-    bide_os_mutex_lock(&timer->reactor_->lock);
+    struct bide_reactor *reactor = reactor_of(timer);
+    bide_os_mutex_lock(&reactor->lock);
     disarm(timer);
-    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_os_mutex_unlock(&reactor->lock);
     bide_waiter_quiesce(&timer->waiter_);
     return BIDE_READY;
 }
@@ -305,7 +322,8 @@ void bide_timer_interval_at(bide_timer *timer, bide_instant start, bide_duration
 static int set(bide_timer *timer, bide_instant deadline, bide_duration period)
 {
     if (!timer) return BIDE_EINVAL;
-    struct bide_reactor *reactor = timer->reactor_;
+    struct bide_reactor *reactor = reactor_of(timer);
+    if (bide_reactor_was_parents(reactor, timer->epoch_)) return BIDE_EFORKED;
     bool interrupt = false;
     bide_os_mutex_lock(&reactor->lock);
     timer->deadline_ = deadline;
@@ -347,9 +365,10 @@ int bide_timer_set_interval_at(bide_timer *timer, bide_instant start, bide_durat
 
 static void change_settings(bide_timer *timer, uint32_t mask, uint32_t value)
 {
-    bide_os_mutex_lock(&timer->reactor_->lock);
+    struct bide_reactor *reactor = reactor_of(timer);
+    bide_os_mutex_lock(&reactor->lock);
     timer->waiter_.flags_ = (timer->waiter_.flags_ & ~mask) | value;
-    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_os_mutex_unlock(&reactor->lock);
 }
 
 void bide_timer_set_missed(bide_timer *timer, bide_missed policy)
@@ -369,9 +388,10 @@ void bide_timer_set_slack(bide_timer *timer, bide_duration slack)
 bide_instant bide_timer_deadline(bide_timer *timer)
 {
     if (!timer) return BIDE_NEVER;
-    bide_os_mutex_lock(&timer->reactor_->lock);
+    struct bide_reactor *reactor = reactor_of(timer);
+    bide_os_mutex_lock(&reactor->lock);
     bide_instant deadline = timer->deadline_;
-    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_os_mutex_unlock(&reactor->lock);
     return deadline;
 }
 
@@ -384,9 +404,10 @@ int bide_timer_error(const bide_timer *timer)
 {
     if (!timer) return BIDE_EINVAL;
     /* Settings, which any thread may change, share the word. */
-    bide_os_mutex_lock(&timer->reactor_->lock);
+    struct bide_reactor *reactor = reactor_of((bide_timer *)(uintptr_t)timer);
+    bide_os_mutex_lock(&reactor->lock);
     int error = get_error(timer);
-    bide_os_mutex_unlock(&timer->reactor_->lock);
+    bide_os_mutex_unlock(&reactor->lock);
     return error;
 }
 

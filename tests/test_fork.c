@@ -1,0 +1,540 @@
+/* fork(2): the child gets a fresh global reactor, and what the parent made it can only give up.
+ *
+ * In the children nothing of the runner may be used: a check that fails ends the child with the number of its
+ * line.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "test_async.h"
+
+#include <sys/wait.h>
+
+#define CHECK(condition)                            \
+    do {                                            \
+        if (!(condition)) leave_child(__LINE__);    \
+    } while (0)
+
+/* A status has eight bits: the line goes to the test through a page that both share. */
+static int failed_pipe[2];
+
+static _Noreturn void leave_child(int line)
+{
+    if (line) (void)!write(failed_pipe[1], &line, sizeof line);
+    _exit(line ? 1 : 0);
+}
+
+static void make_failed_pipe(void)
+{
+    cr_assert_done(pipe2(failed_pipe, O_CLOEXEC | O_NONBLOCK));
+}
+
+static void close_failed_pipe(void)
+{
+    (void)close(failed_pipe[0]);
+    (void)close(failed_pipe[1]);
+}
+
+static pid_t start_child(void (*body)(void *), void *arg)
+{
+    pid_t child = fork();
+    cr_assert_done(child);
+    if (child == 0) {
+        body(arg);
+        leave_child(0);
+    }
+    return child;
+}
+
+static void await_child(pid_t child)
+{
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    int line = 0;
+    (void)!read(failed_pipe[0], &line, sizeof line);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child failed in line %d, status %#x", line,
+              (unsigned)status);
+}
+
+static void in_child(void (*body)(void *), void *arg)
+{
+    await_child(start_child(body, arg));
+}
+
+static void make_pair(bide_async *pair[2])
+{
+    int fds[2];
+    cr_assert_done(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+    cr_assert_ok(bide_async_new(&pair[0], fds[0]));
+    cr_assert_ok(bide_async_new(&pair[1], fds[1]));
+}
+
+static void free_pair(bide_async *pair[2])
+{
+    cr_assert_ok(bide_async_free(pair[0]));
+    cr_assert_ok(bide_async_free(pair[1]));
+}
+
+static void set_flag(void *arg)
+{
+    atomic_store((atomic_bool *)arg, true);
+}
+
+/* All of Bide, on a new reactor: a timer, a wait for readiness, and a wake by the thread "async-io". */
+static void use_everything(void *arg)
+{
+    (void)arg;
+    bide_async *pair[2];
+    int fds[2];
+    char byte = 0;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+    CHECK(bide_async_new(&pair[0], fds[0]) == 0);
+    CHECK(bide_async_new(&pair[1], fds[1]) == 0);
+    CHECK(bide_read(pair[0], &byte, 1, bide_after(BIDE_MILLISECONDS(1))) == BIDE_ETIMEDOUT);
+    CHECK(bide_sleep(BIDE_MICROSECONDS(10)) == 0);
+    CHECK(bide_write(pair[1], "x", 1, BIDE_NEVER) == 1);
+    CHECK(bide_read(pair[0], &byte, 1, BIDE_NEVER) == 1);
+    CHECK(byte == 'x');
+
+    atomic_bool woken = false;
+    bide_waker waker = {set_flag, &woken};
+    CHECK(bide_async_poll_readable(pair[0], waker) == BIDE_PENDING);
+    CHECK(bide_write(pair[1], "y", 1, BIDE_NEVER) == 1);
+    AWAIT(atomic_load(&woken));
+    CHECK(bide_async_free(pair[0]) == 0);
+    CHECK(bide_async_free(pair[1]) == 0);
+    CHECK(bide_shutdown() == 0);
+}
+
+Test(fork, the_child_gets_a_fresh_global_reactor_on_first_use, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    bide_async *pair[2];
+    make_pair(pair);
+    in_child(use_everything, NULL);
+    free_pair(pair);
+}
+
+static void find_handles_useless(void *arg)
+{
+    bide_async **pair = arg;
+    char byte;
+    bide_waker waker = {set_flag, NULL};
+    bide_address address;
+    CHECK(bide_read(pair[0], &byte, 1, BIDE_NOW) == BIDE_EFORKED);
+    CHECK(bide_read(pair[0], &byte, 1, BIDE_NEVER) == BIDE_EFORKED);
+    CHECK(bide_write(pair[0], "x", 1, BIDE_NEVER) == BIDE_EFORKED);
+    CHECK(bide_wait_readable(pair[0], BIDE_NEVER) == BIDE_EFORKED);
+    CHECK(bide_wait_writable(pair[0], BIDE_NEVER) == BIDE_EFORKED);
+    CHECK(bide_async_poll_readable(pair[0], waker) == BIDE_EFORKED);
+    CHECK(bide_async_forget(pair[0], BIDE_READ) == BIDE_EFORKED);
+    CHECK(bide_async_shutdown(pair[0], BIDE_WRITE) == BIDE_EFORKED);
+    CHECK(bide_async_local_address(pair[0], &address) == BIDE_EFORKED);
+
+    bide_fd fd = BIDE_INVALID_FD;
+    bide_fd known = bide_async_fd(pair[0]);
+    CHECK(bide_async_into_fd(pair[0], 0, &fd) == 0);
+    CHECK(fd == known);
+    CHECK(bide_async_into_fd(pair[0], 0, &fd) == BIDE_EFREED);
+    CHECK(bide_async_free(pair[0]) == BIDE_EFREED);
+    CHECK(bide_read(pair[0], &byte, 1, BIDE_NOW) == BIDE_EFREED);
+    bide_async *again = NULL;
+    CHECK(bide_async_new(&again, fd) == 0);
+    CHECK(bide_write(again, "c", 1, BIDE_NEVER) == 1);
+    CHECK(bide_async_free(again) == 0);
+    CHECK(bide_async_free(pair[1]) == 0);
+}
+
+Test(fork, a_handle_of_the_parent_gives_only_its_descriptor_in_the_child, .timeout = 30,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    bide_async *pair[2];
+    char byte = 0;
+    make_pair(pair);
+    in_child(find_handles_useless, pair);
+    cr_assert_gives(bide_read(pair[1], &byte, 1, BIDE_NEVER), 1);
+    cr_assert_eq(byte, 'c');
+    free_pair(pair);
+}
+
+static void give_up_both(void *arg)
+{
+    bide_async **pair = arg;
+    CHECK(bide_async_free(pair[0]) == 0);
+    CHECK(bide_async_free(pair[1]) == 0);
+    CHECK(bide_shutdown() == 0);
+}
+
+Test(fork, what_the_child_frees_goes_on_in_the_parent, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    bide_async *pair[2];
+    char byte;
+    make_pair(pair);
+    for (int round = 0; round < 20; round++) {
+        /* It has to wait for an event of the registration that the child has given up. */
+        bide_io io;
+        atomic_bool woken = false;
+        bide_waker waker = {set_flag, &woken};
+        bide_context cx;
+        bide_context_init(&cx, waker);
+        bide_io_read(&io, pair[0], &byte, 1);
+        cr_assert_gives(bide_future_poll(&io.future, &cx), BIDE_PENDING);
+        in_child(give_up_both, pair);
+        cr_assert_gives(bide_write(pair[1], "p", 1, BIDE_NEVER), 1);
+        AWAIT(atomic_load(&woken));
+        cr_assert_gives(bide_future_poll(&io.future, &cx), BIDE_READY);
+        cr_assert_gives(io.result, 1);
+    }
+    free_pair(pair);
+}
+
+/* --- futures that were under way ------------------------------------------------------------------------- */
+
+struct under_way {
+    bide_timer timer, untouched;
+    bide_io io;
+    bide_readable readable;
+    bide_set set;
+    bide_set_member member;
+    bide_event event;
+    bide_event_waiting waiting;
+    bide_context cx;
+    bide_async *pair[2];
+    char byte;
+};
+
+static void finish_under_way(void *arg)
+{
+    struct under_way *all = arg;
+    bide_reactor_stats stats;
+    CHECK(bide_reactor_stats_read(bide_reactor_global(), &stats) == 0);
+    CHECK(stats.timers_pending == 0);
+    CHECK(stats.background == 0);
+
+    CHECK(bide_timer_set_after(&all->timer, BIDE_SECONDS(1)) == BIDE_EFORKED);
+    CHECK(bide_future_poll(&all->timer.future, &all->cx) == BIDE_READY);
+    CHECK(bide_timer_error(&all->timer) == BIDE_EFORKED);
+    CHECK(bide_timer_wait(&all->untouched) == BIDE_EFORKED);
+    bide_timer_after(&all->timer, BIDE_MICROSECONDS(1));
+    CHECK(bide_timer_wait(&all->timer) == 0);
+
+    CHECK(bide_future_poll(&all->io.future, &all->cx) == BIDE_READY);
+    CHECK(all->io.result == BIDE_EFORKED);
+    CHECK(bide_cancel(&all->readable.future) == BIDE_READY);
+
+    bide_set_member *ready;
+    CHECK(bide_set_next(&all->set, BIDE_NEVER, &ready) == BIDE_EFORKED);
+    CHECK(bide_set_remove(&all->set, &all->member) == BIDE_READY);
+    CHECK(bide_set_next(&all->set, BIDE_NEVER, &ready) == BIDE_END);
+    bide_timer_after(&all->timer, BIDE_MICROSECONDS(1));
+    CHECK(bide_set_add(&all->set, &all->member, &all->timer.future, NULL) == 0);
+    CHECK(bide_set_next(&all->set, BIDE_NEVER, &ready) == 0);
+
+    CHECK(bide_cancel(&all->waiting.future) == BIDE_READY);
+    CHECK(bide_reactor_stats_read(bide_reactor_global(), &stats) == 0);
+    CHECK(stats.background == 0);
+    use_everything(NULL);
+}
+
+Test(fork, futures_that_were_under_way_end_with_EFORKED_and_count_for_nothing, .timeout = 30,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    struct under_way all;
+    atomic_bool woken = false;
+    bide_waker waker = {set_flag, &woken};
+    make_pair(all.pair);
+    bide_context_init(&all.cx, waker);
+    bide_timer_after(&all.timer, LONG);
+    bide_timer_after(&all.untouched, LONG);
+    cr_assert_gives(bide_future_poll(&all.timer.future, &all.cx), BIDE_PENDING);
+    bide_io_read(&all.io, all.pair[0], &all.byte, 1);
+    cr_assert_gives(bide_future_poll(&all.io.future, &all.cx), BIDE_PENDING);
+    bide_readable_init(&all.readable, all.pair[0]);
+    cr_assert_gives(bide_future_poll(&all.readable.future, &all.cx), BIDE_PENDING);
+    bide_set_init(&all.set);
+    bide_readable in_set;
+    bide_readable_init(&in_set, all.pair[1]);
+    bide_io in_set_io;
+    bide_io_read(&in_set_io, all.pair[1], &all.byte, 1);
+    cr_assert_ok(bide_set_add(&all.set, &all.member, &in_set_io.future, NULL));
+    cr_assert_gives(bide_future_poll(&all.set.future, &all.cx), BIDE_PENDING);
+    cr_assert_ok(bide_event_init(&all.event, BIDE_EVENT_AUTO));
+    bide_event_waiting_init(&all.waiting, &all.event);
+    cr_assert_gives(bide_future_poll(&all.waiting.future, &all.cx), BIDE_PENDING);
+
+    in_child(finish_under_way, &all);
+
+    /* The parent has noticed nothing. */
+    cr_assert_gives(bide_write(all.pair[1], "p", 1, BIDE_NEVER), 1);
+    AWAIT(bide_future_poll(&all.io.future, &all.cx) == BIDE_READY);
+    cr_assert_gives(all.io.result, 1);
+    cr_assert_gives(bide_cancel(&all.readable.future), BIDE_READY);
+    cr_assert_ok(bide_timer_set_after(&all.timer, 0));
+    AWAIT(bide_future_poll(&all.timer.future, &all.cx) == BIDE_READY);
+    cr_assert_ok(bide_timer_error(&all.timer));
+    cr_assert_gives(bide_set_remove(&all.set, &all.member), BIDE_READY);
+    cr_assert_gives(bide_future_cancel(&all.set.future, &all.cx), BIDE_READY);
+    cr_assert_gives(bide_cancel(&all.waiting.future), BIDE_READY);
+    free_pair(all.pair);
+}
+
+/* A future whose poll forks, as a state machine that starts workers does. */
+struct forking {
+    bide_future future;
+    pid_t child;
+};
+
+static int forking_poll(bide_future *self, bide_context *cx)
+{
+    struct forking *forking = (struct forking *)self;
+    forking->child = fork();
+    bide_waker waker = bide_context_waker(cx);
+    waker.wake(waker.arg);
+    return forking->child > 0 ? BIDE_READY : BIDE_PENDING;
+}
+
+static int forking_cancel(bide_future *self, bide_context *cx)
+{
+    (void)self;
+    (void)cx;
+    return BIDE_READY;
+}
+
+Test(fork, an_await_whose_future_forks_ends_with_EFORKED_in_the_child, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    static const bide_future_ops ops = {sizeof ops, forking_poll, forking_cancel, 0};
+    struct forking forking;
+    bide_async *pair[2];
+    make_pair(pair);
+    bide_future_init(&forking.future, &ops);
+    int error = bide_await(&forking.future, BIDE_NEVER);
+    if (forking.child == 0) {
+        CHECK(error == BIDE_EFORKED);
+        use_everything(NULL);
+        leave_child(0);
+    }
+    cr_assert_ok(error);
+    await_child(forking.child);
+    free_pair(pair);
+}
+
+/* --- reactors made by hand ------------------------------------------------------------------------------- */
+
+static void give_up_reactor(void *arg)
+{
+    bide_reactor *reactor = arg;
+    bide_reactor_stats stats;
+    bide_fd fd;
+    /* The one that the thread had entered is the parent's. */
+    CHECK(bide_reactor_current() == bide_reactor_global());
+    CHECK(bide_reactor_run_once(reactor, BIDE_NOW) == BIDE_EFORKED);
+    CHECK(bide_reactor_fd(reactor, &fd) == BIDE_EFORKED || fd == BIDE_INVALID_FD);
+    CHECK(bide_reactor_stats_read(reactor, &stats) == BIDE_EFORKED);
+    CHECK(bide_is_never(bide_reactor_next_deadline(reactor)));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    CHECK(bide_sleep(BIDE_MILLISECONDS(1)) == BIDE_EFORKED);
+    bide_reactor_leave(previous);
+    CHECK(bide_reactor_free(reactor) == 0);
+    CHECK(bide_reactor_free(reactor) == BIDE_EFREED);
+    bide_reactor *another = NULL;
+    CHECK(bide_reactor_new(&another, NULL) == 0);
+    CHECK(bide_reactor_run_once(another, BIDE_NOW) == 0);
+    CHECK(bide_reactor_free(another) == 0);
+    use_everything(NULL);
+}
+
+Test(fork, a_reactor_made_by_hand_is_only_freed_in_the_child, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    bide_reactor *reactor = NULL;
+    cr_assert_ok(bide_reactor_new(&reactor, NULL));
+    bide_reactor *previous = bide_reactor_enter(reactor);
+    in_child(give_up_reactor, reactor);
+    cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(10)));
+    bide_reactor_leave(previous);
+    cr_assert_ok(bide_reactor_free(reactor));
+}
+
+/* --- threads --------------------------------------------------------------------------------------------- */
+
+struct worker {
+    pthread_t thread;
+    atomic_bool stop;
+    atomic_uint rounds;
+};
+
+/* Takes every lock there is, again and again. */
+static void *work(void *arg)
+{
+    struct worker *worker = arg;
+    bide_async *pair[2];
+    make_pair(pair);
+    bide_event event;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+    while (!atomic_load(&worker->stop)) {
+        char byte;
+        bide_timer timer;
+        bide_timer_after(&timer, BIDE_MICROSECONDS(1));
+        cr_assert_ok(bide_timer_wait(&timer));
+        cr_assert_gives(bide_write(pair[0], "w", 1, BIDE_NEVER), 1);
+        cr_assert_gives(bide_read(pair[1], &byte, 1, BIDE_NEVER), 1);
+        bide_event_set(&event);
+        cr_assert_ok(bide_event_wait(&event, BIDE_NEVER));
+        int fd = dup(0);
+        bide_async *other = NULL;
+        if (fd >= 0 && bide_async_new(&other, fd) == 0)
+            cr_assert_ok(bide_async_free(other));
+        else if (fd >= 0)
+            (void)close(fd);
+        atomic_fetch_add(&worker->rounds, 1);
+    }
+    free_pair(pair);
+    return NULL;
+}
+
+Test(fork, the_child_finds_every_lock_free_whatever_other_threads_were_doing, .timeout = 120,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    struct worker workers[2];
+    for (int i = 0; i < 2; i++) {
+        atomic_init(&workers[i].stop, false);
+        atomic_init(&workers[i].rounds, 0);
+        cr_assert_eq(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    AWAIT(atomic_load(&workers[0].rounds) > 0 && atomic_load(&workers[1].rounds) > 0);
+    for (int round = 0; round < 300; round++)
+        in_child(use_everything, NULL);
+    for (int i = 0; i < 2; i++)
+        atomic_store(&workers[i].stop, true);
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(pthread_join(workers[i].thread, NULL), 0);
+}
+
+static void *wait_for_event(void *arg)
+{
+    return bide_event_wait(arg, BIDE_NEVER) == 0 ? arg : NULL;
+}
+
+Test(fork, a_thread_that_waits_in_the_parent_goes_on_waiting, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    bide_event event;
+    pthread_t thread;
+    void *result = NULL;
+    cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+    cr_assert_eq(pthread_create(&thread, NULL, wait_for_event, &event), 0);
+    /* It waits once its future is in the queue. */
+    AWAIT(bide_event_fini(&event) == BIDE_EBUSY);
+    in_child(use_everything, NULL);
+    bide_event_set(&event);
+    cr_assert_eq(pthread_join(thread, &result), 0);
+    cr_assert_eq(result, &event);
+}
+
+/* --- servers --------------------------------------------------------------------------------------------- */
+
+static void become_daemon(void *arg)
+{
+    const int *report = arg;
+    CHECK(daemon(1, 1) == 0);
+    use_everything(NULL);
+    CHECK(write(report[1], "d", 1) == 1);
+}
+
+Test(fork, a_daemon_uses_bide_after_daemon_3, .timeout = 30, .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    bide_async *pair[2];
+    int report[2];
+    char byte = 0;
+    make_pair(pair);
+    cr_assert_done(pipe2(report, O_CLOEXEC));
+    /* The child ends in daemon(3), its child goes on. */
+    in_child(become_daemon, report);
+    (void)close(report[1]);
+    cr_assert_eq(read(report[0], &byte, 1), 1, "the daemon failed");
+    cr_assert_eq(byte, 'd');
+    (void)close(report[0]);
+    free_pair(pair);
+}
+
+static void serve_one(void *arg)
+{
+    bide_async *listener = arg;
+    bide_fd fd;
+    CHECK(bide_async_into_fd(listener, 0, &fd) == 0);
+    CHECK(bide_async_new(&listener, fd) == 0);
+    bide_async *conn;
+    CHECK(bide_accept(listener, &conn, NULL, BIDE_NEVER) == 0);
+    char buffer[16];
+    bide_ssize count;
+    while ((count = bide_read(conn, buffer, sizeof buffer, BIDE_NEVER)) > 0)
+        CHECK(bide_write_all(conn, buffer, (size_t)count, BIDE_NEVER, NULL) == 0);
+    CHECK(count == 0);
+    CHECK(bide_async_free(conn) == 0);
+    CHECK(bide_async_free(listener) == 0);
+}
+
+Test(fork, children_serve_a_listener_that_was_made_before_the_fork, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
+{
+    enum { CHILDREN = 4 };
+    bide_async *listener;
+    bide_address address = bide_address_loopback(0);
+    cr_assert_ok(bide_tcp_listen(&listener, &address, 0));
+    cr_assert_ok(bide_async_local_address(listener, &address));
+    pid_t children[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++)
+        children[i] = start_child(serve_one, listener);
+    bide_async *conns[CHILDREN];
+    for (int i = 0; i < CHILDREN; i++) {
+        cr_assert_ok(bide_tcp_connect(&conns[i], &address, BIDE_NEVER));
+        cr_assert_ok(bide_write_all(conns[i], "hello", 5, BIDE_NEVER, NULL));
+    }
+    for (int i = 0; i < CHILDREN; i++) {
+        char buffer[5];
+        cr_assert_ok(bide_read_exact(conns[i], buffer, sizeof buffer, BIDE_NEVER, NULL));
+        cr_assert_ok(bide_async_free(conns[i]));
+    }
+    for (int i = 0; i < CHILDREN; i++)
+        await_child(children[i]);
+    cr_assert_ok(bide_async_free(listener));
+}
+
+/* --- the standard descriptors ---------------------------------------------------------------------------- */
+
+static bool is_blocking(int fd)
+{
+    return !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
+
+static void wrap_and_exit(void *arg)
+{
+    int *ends = arg;
+    bide_async *in, *out;
+    CHECK(dup2(ends[0], 0) == 0 && dup2(ends[1], 1) == 1);
+    CHECK(bide_async_new(&in, 0) == 0);
+    CHECK(bide_async_new(&out, 1) == 0);
+    CHECK(!is_blocking(0) && !is_blocking(1));
+    /* The end of a child of its own changes nothing. */
+    pid_t child = fork();
+    if (child == 0) exit(0);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(!is_blocking(0) && !is_blocking(1));
+    CHECK(bide_async_free(out) == 0);
+    CHECK(is_blocking(ends[1]));
+    exit(0);
+}
+
+Test(fork, the_standard_descriptors_are_blocking_again_when_the_process_ends, .timeout = 30,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    int ends[2];
+    cr_assert_done(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    in_child(wrap_and_exit, ends);
+    cr_assert(is_blocking(ends[0]));
+    cr_assert(is_blocking(ends[1]));
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
