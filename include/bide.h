@@ -16,6 +16,7 @@
 #include <bide/log.h>
 #include <bide/net.h>
 #include <bide/poller.h>
+#include <bide/pool.h>
 #include <bide/reactor.h>
 #include <bide/set.h>
 #include <bide/time.h>

@@ -130,20 +130,25 @@ BIDE_API int bide_reactor_fd(bide_reactor *reactor, bide_fd *out);
 BIDE_API int bide_reactor_stats_read(bide_reactor *reactor, bide_reactor_stats *stats);
 
 /**
- * @brief Forbids (or allows again) helper threads. What needs one then answers BIDE_ENOTSUP.
+ * @brief Forbids (or allows again) helper threads, and threads for blocking jobs. What needs one then answers
+ *   BIDE_ENOTSUP.
  *
- * A helper thread that runs already goes on until bide_shutdown(). Does not wait.
+ * One that runs already goes on: until bide_shutdown(), those for jobs until they have none. Thread-safe;
+ * does not wait.
  */
 BIDE_API void bide_set_threads(bool allowed);
 
 /**
  * @brief Cancels everything that waits on the global reactor, joins the helper thread and gives back
- *   descriptors.
+ *   descriptors; cancels blocking jobs that wait for a thread, waits for those that run, and joins their
+ *   threads.
  *
  * Pending futures become ready with BIDE_ECANCELED. Async handles on it stay valid for bide_async_free() and
- * bide_async_into_fd(). A later use of Bide opens the global reactor anew.
+ * bide_async_into_fd(). A name's look-up that was given up may still run in the system's resolver, which
+ * nothing can stop: that is waited for too. A later use of Bide opens the global reactor anew.
  *
- * @return 0, BIDE_EDEADLK in a waker, BIDE_EBUSY while another thread waits on it in bide_block_on().
+ * @return 0, BIDE_EDEADLK in a waker or a blocking job, BIDE_EBUSY while another thread waits on it in
+ *   bide_block_on().
  */
 BIDE_API int bide_shutdown(void);
 

@@ -22,6 +22,11 @@ void bide_set_threads(bool allowed)
     atomic_store(&threads_forbidden, !allowed);
 }
 
+bool bide_threads_allowed(void)
+{
+    return !atomic_load(&threads_forbidden);
+}
+
 static void helper_main(void *arg)
 {
     bide_os_thread_precise_timers();
@@ -32,7 +37,7 @@ static void helper_main(void *arg)
 static int start_helper(struct bide_reactor *reactor)
 {
     if (reactor->helper) return 0;
-    if (atomic_load(&threads_forbidden)) return BIDE_ENOTSUP;
+    if (!bide_threads_allowed()) return BIDE_ENOTSUP;
     struct bide_parker *parker = bide_parker_new();
     if (!parker) return BIDE_ENOMEM;
     int error = bide_os_thread_start(&reactor->helper_thread, "async-io", helper_main, parker);

@@ -151,13 +151,42 @@ int bide_reactor_free(bide_reactor *reactor)
     return 0;
 }
 
+/* Those of layers above with threads of their own; guarded by hooks_lock for writing, and only added to. */
+static bide_os_mutex hooks_lock;
+static _Atomic(struct bide_shutdown_hook *) hooks;
+
+void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook)
+{
+    if (atomic_load(&hook->listed)) return;
+    bide_os_mutex_lock(&hooks_lock);
+    if (!atomic_exchange(&hook->listed, true)) {
+        hook->next = atomic_load(&hooks);
+        atomic_store(&hooks, hook);
+    }
+    bide_os_mutex_unlock(&hooks_lock);
+}
+
+/* No lock held that a thread of a layer above may want, but the one that keeps shutdowns apart. */
+static int shut_down(void)
+{
+    int error = close_reactor(&global_reactor);
+    if (error) return error;
+    struct bide_shutdown_hook *first = atomic_load(&hooks);
+    for (struct bide_shutdown_hook *hook = first; hook; hook = hook->next)
+        hook->shut_down();
+    /* What was still running there may have opened it anew. */
+    return first ? close_reactor(&global_reactor) : 0;
+}
+
 int bide_shutdown(void)
 {
     /* Each returns only when everything is over, also what another one has begun. */
     static bide_os_mutex one_at_a_time;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    for (struct bide_shutdown_hook *hook = atomic_load(&hooks); hook; hook = hook->next)
+        if (hook->is_own_thread()) return BIDE_EDEADLK;
     bide_os_mutex_lock(&one_at_a_time);
-    int error = close_reactor(&global_reactor);
+    int error = shut_down();
     bide_os_mutex_unlock(&one_at_a_time);
     return error;
 }

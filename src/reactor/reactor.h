@@ -103,6 +103,18 @@ struct bide_reactor *bide_reactor_of(const struct bide_thread *thread);
 /* Opens it if it is closed. 0 or an error of bide_poller_new. Fast when open. */
 int bide_reactor_open(struct bide_reactor *reactor);
 
+/* What bide_shutdown does for a layer that has threads of its own. */
+struct bide_shutdown_hook {
+    bool (*is_own_thread)(void); /* whether the calling thread is one that shut_down would wait for */
+    void (*shut_down)(void);     /* cancels, and joins them; no lock held */
+    struct bide_shutdown_hook *next;
+    _Atomic bool listed;
+};
+
+/* Has it called by each bide_shutdown from now on, in the order opposite to that of the calls. Static storage;
+ * nothing happens if it is listed already. */
+void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook);
+
 /* --- driver.c --- */
 
 /* Waits until the parker is notified (0) or the deadline has passed (BIDE_ETIMEDOUT), driving the reactor
@@ -133,6 +145,9 @@ void bide_driver_interrupt(struct bide_reactor *reactor);
 
 /* --- background.c --- */
 
+/* Whether threads of ours may be started: bide_set_threads. */
+bool bide_threads_allowed(void);
+
 /* Counts one more waiter in the background and sees to it that somebody serves it. 0, or BIDE_ENOTHREAD,
  * BIDE_ENOTSUP, BIDE_ENOMEM (nothing counted then). No lock held. */
 int bide_background_arm(struct bide_reactor *reactor);
@@ -145,9 +160,6 @@ static inline bool bide_background_needed(const struct bide_reactor *reactor, co
 }
 
 /* A helper thread that was told to end. */
-/* Whether threads of ours may be started: bide_set_threads. */
-bool bide_threads_allowed(void);
-
 struct bide_dismissed {
     struct bide_parker *parker; /* NULL: there was none */
     bide_os_thread thread;
@@ -161,18 +173,6 @@ struct bide_dismissed bide_background_dismiss(struct bide_reactor *reactor);
 /* Waits for its end. No lock held. */
 void bide_background_join(const struct bide_dismissed *dismissed);
 
-/* --- source.c --- */
-
-/* Takes an event to its source. */
-void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event);
-
-/* Cancels what waits on all sources of the reactor's earlier lives, for good. */
-void bide_source_cancel_all(struct bide_reactor *reactor);
-
-/* --- timer.c --- */
-
-/* Fires due timers, at most a batch. Lock held, and released around each wake. Returns how many. */
-int bide_timer_dispatch(struct bide_reactor *reactor);
 /* --- fork.c --- */
 
 /* Sees to it that the child of a fork gets a fresh global reactor. 0 or BIDE_ENOMEM. */
@@ -196,12 +196,24 @@ static inline bool bide_reactor_was_parents(const struct bide_reactor *reactor, 
     return bide_reactor_is_parents(reactor) || (int32_t)(epoch_of_life - reactor->forked_at) < 0;
 }
 
+/* --- source.c --- */
 
-/* Takes all timers out of the heap of a reactor that is being closed, and frees it. Lock held. */
 /* Keep the table of sources whole during a fork. */
 void bide_source_fork_prepare(void);
 void bide_source_fork_done(void);
 
+/* Takes an event to its source. */
+void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event);
+
+/* Cancels what waits on all sources of the reactor's earlier lives, for good. */
+void bide_source_cancel_all(struct bide_reactor *reactor);
+
+/* --- timer.c --- */
+
+/* Fires due timers, at most a batch. Lock held, and released around each wake. Returns how many. */
+int bide_timer_dispatch(struct bide_reactor *reactor);
+
+/* Takes all timers out of the heap of a reactor that is being closed, and frees it. Lock held. */
 void bide_timer_collect(struct bide_reactor *reactor, bide_link *batch);
 
 /* Wakes them, for their polls to find out. No lock held. */
