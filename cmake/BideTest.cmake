@@ -30,7 +30,7 @@ endif()
 set(BIDE_WRAPPED
     read write readv writev pwritev2 recv send recvfrom sendto recvmsg recvmmsg sendmsg sendmmsg
     socket socketpair bind listen accept accept4 connect shutdown getsockopt setsockopt getsockname getpeername
-    fcntl ioctl fstat close pipe2 eventfd timerfd_create timerfd_settime
+    fcntl ioctl fstat lstat unlink pread64 sendfile64 close pipe2 eventfd timerfd_create timerfd_settime
     epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll syscall
     pthread_create pthread_sigmask sigpending sigtimedwait pthread_key_create pthread_setspecific
     malloc calloc realloc aligned_alloc posix_memalign)
@@ -44,7 +44,7 @@ target_link_options(bide_test_calls INTERFACE ${BIDE_WRAP_OPTIONS})
 set(BIDE_TEST_ENVIRONMENT
     "ASAN_OPTIONS=detect_leaks=1:leak_check_at_exit=0:detect_stack_use_after_return=1:strict_string_checks=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
-    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:die_after_fork=0")
 
 # bide_add_test(<name> [WRAP] [WILL_FAIL] [TIMEOUT <seconds>] [SOURCES <more>…] [LINK_OPTIONS <options>…])
 #

@@ -9,6 +9,14 @@
 
 #include <sys/wait.h>
 
+/* ThreadSanitizer gives up when a thread in a child has the stack, and so the name, of one that was left in the
+ * parent. */
+#ifdef BIDE_TEST_TSAN
+#define CHILDREN_START_THREADS false
+#else
+#define CHILDREN_START_THREADS true
+#endif
+
 #define CHECK(condition)                            \
     do {                                            \
         if (!(condition)) leave_child(__LINE__);    \
@@ -95,11 +103,13 @@ static void use_everything(void *arg)
     CHECK(bide_read(pair[0], &byte, 1, BIDE_NEVER) == 1);
     CHECK(byte == 'x');
 
-    atomic_bool woken = false;
-    bide_waker waker = {set_flag, &woken};
-    CHECK(bide_async_poll_readable(pair[0], waker) == BIDE_PENDING);
-    CHECK(bide_write(pair[1], "y", 1, BIDE_NEVER) == 1);
-    AWAIT(atomic_load(&woken));
+    if (CHILDREN_START_THREADS) {
+        atomic_bool woken = false;
+        bide_waker waker = {set_flag, &woken};
+        CHECK(bide_async_poll_readable(pair[0], waker) == BIDE_PENDING);
+        CHECK(bide_write(pair[1], "y", 1, BIDE_NEVER) == 1);
+        AWAIT(atomic_load(&woken));
+    }
     CHECK(bide_async_free(pair[0]) == 0);
     CHECK(bide_async_free(pair[1]) == 0);
     CHECK(bide_shutdown() == 0);
