@@ -21,8 +21,8 @@ extern "C" {
 /**
  * @brief The list of all constants: X(name, value, message).
  *
- * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 are kept for a
- * resolver. They are part of the ABI and never change.
+ * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 for those of
+ * resolving names. They are part of the ABI and never change.
  */
 #define BIDE_ERRORS(X)                                                                          \
     X(BIDE_EAGAIN, -1, "operation would have to wait")                                          \
@@ -80,7 +80,13 @@ extern "C" {
     X(BIDE_EPORTRANGE, -109, "port out of range (0 to 65535)")                                  \
     X(BIDE_EBACKEND, -110, "unknown back end, or not available here (see BIDE_BACKEND)")        \
     X(BIDE_END, -111, "end: nothing more will come")                                            \
-    X(BIDE_EEOF, -112, "end of the stream before all bytes came")
+    X(BIDE_EEOF, -112, "end of the stream before all bytes came")                               \
+    X(BIDE_ERESOLVE_NONAME, -200, "no such host")                                               \
+    X(BIDE_ERESOLVE_NODATA, -201, "the host has no address of the family")                      \
+    X(BIDE_ERESOLVE_AGAIN, -202, "no answer from the name servers for now")                     \
+    X(BIDE_ERESOLVE_FAIL, -203, "the name servers failed")                                      \
+    X(BIDE_ERESOLVE_SERVICE, -204, "no such service")                                           \
+    X(BIDE_ERESOLVE_SYNTAX, -205, "malformed host name")
 
 #define BIDE_ERROR_CONSTANT_(name, value, message) name = (value),
 /** The error constants; see BIDE_ERRORS for values and meanings. */

@@ -9,6 +9,7 @@
 
 #include <bide/address.h>
 #include <bide/message.h>
+#include <bide/resolve.h>
 #include <bide/socket.h>
 #include <bide/stream.h>
 #include <bide/tcp.h>
