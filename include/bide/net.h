@@ -8,6 +8,7 @@
 #define BIDE_NET_H
 
 #include <bide/address.h>
+#include <bide/host.h>
 #include <bide/message.h>
 #include <bide/resolve.h>
 #include <bide/socket.h>
