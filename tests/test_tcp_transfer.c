@@ -1,10 +1,11 @@
-/* TCP: long transfers, both ways at once.
+/* Streams: long transfers, both ways at once, by TCP and over Unix sockets.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "test_tcp.h"
 
 TestSuite(tcp, .init = take_inventory, .timeout = 60);
+TestSuite(unix_sockets, .init = take_inventory, .timeout = 60);
 
 #define TRANSFER ((size_t)16 << 20)
 #define CHUNK 65536
@@ -72,10 +73,21 @@ static void prepare(struct stream *stream)
 
 static struct stream streams[4];
 
-static void open_streams(bide_async *ends[2])
+static void connect_both_over_unix(bide_async *ends[2])
+{
+    bide_address where = bide_address_unnamed();
+    bide_async *listener;
+    cr_assert_ok(bide_unix_listen(&listener, &where, 0));
+    cr_assert_ok(bide_async_local_address(listener, &where));
+    cr_assert_ok(bide_unix_connect(&ends[0], &where, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &ends[1], NULL, bide_after(LONG)));
+    cr_assert_ok(bide_async_free(listener));
+}
+
+static void open_streams(bide_async *ends[2], void (*connect)(bide_async *ends[2]))
 {
     make_table();
-    connect_both(ends);
+    connect(ends);
     for (int i = 0; i < 4; i++) {
         streams[i].async = ends[i / 2];
         streams[i].writes = i % 2 == 0;
@@ -92,10 +104,10 @@ static void expect_streams_done(bide_async *ends[2])
     expect_nothing_left(before);
 }
 
-Test(tcp, sixteen_mebibytes_each_way_at_once_by_two_threads_on_each_end)
+static void transfer_by_threads(void (*connect)(bide_async *ends[2]))
 {
     bide_async *ends[2];
-    open_streams(ends);
+    open_streams(ends, connect);
     struct call calls[4];
     for (int i = 0; i < 4; i++) {
         calls[i] = (struct call){.function = run_stream,
@@ -108,10 +120,10 @@ Test(tcp, sixteen_mebibytes_each_way_at_once_by_two_threads_on_each_end)
     expect_streams_done(ends);
 }
 
-Test(tcp, sixteen_mebibytes_each_way_at_once_by_one_thread_with_a_set)
+static void transfer_with_a_set(void (*connect)(bide_async *ends[2]))
 {
     bide_async *ends[2];
-    open_streams(ends);
+    open_streams(ends, connect);
     bide_set set;
     bide_set_init(&set);
     for (int i = 0; i < 4; i++) {
@@ -129,4 +141,24 @@ Test(tcp, sixteen_mebibytes_each_way_at_once_by_one_thread_with_a_set)
         cr_assert_ok(bide_set_add(&set, &stream->member, &stream->io.future, stream));
     }
     expect_streams_done(ends);
+}
+
+Test(tcp, sixteen_mebibytes_each_way_at_once_by_two_threads_on_each_end)
+{
+    transfer_by_threads(connect_both);
+}
+
+Test(tcp, sixteen_mebibytes_each_way_at_once_by_one_thread_with_a_set)
+{
+    transfer_with_a_set(connect_both);
+}
+
+Test(unix_sockets, sixteen_mebibytes_each_way_at_once_by_two_threads_on_each_end)
+{
+    transfer_by_threads(connect_both_over_unix);
+}
+
+Test(unix_sockets, sixteen_mebibytes_each_way_at_once_by_one_thread_with_a_set)
+{
+    transfer_with_a_set(connect_both_over_unix);
 }

@@ -25,7 +25,8 @@ typedef enum bide_family {
     BIDE_FAMILY_UNIX = 3  /**< a path, an abstract name (Linux), or unnamed */
 } bide_family;
 
-/** Room for any address as text, with the final zero byte: a Unix path of which each byte is written "%XX". */
+/** Room for any address as text, with the final zero byte: a Unix path of which each byte is written
+ * "%XX". */
 #define BIDE_ADDRESS_TEXT_MAX 336
 
 /** The bytes that any socket address of the system fits into (sizeof(struct sockaddr_storage), POSIX). */

@@ -17,3 +17,4 @@
 #include <bide/udp.h>
 
 #endif
+#include <bide/unix.h>

@@ -214,7 +214,8 @@ int bide_address_from_system(bide_address *out, const void *sockaddr, size_t len
         return 0;
     case AF_UNIX:
         if (!is_unix_length(sockaddr, length)) return BIDE_EINVAL;
-        *out = from_unix(sockaddr, length <= sizeof(struct sockaddr_un) ? length : sizeof(struct sockaddr_un));
+        *out =
+            from_unix(sockaddr, length <= sizeof(struct sockaddr_un) ? length : sizeof(struct sockaddr_un));
         return 0;
     default: return BIDE_EAFNOSUPPORT;
     }

@@ -169,6 +169,9 @@ static int likely_error(enum bide_call kind)
     case BIDE_CALL_CONNECT: return ENETUNREACH;
     case BIDE_CALL_FCNTL:
     case BIDE_CALL_IOCTL: return EPERM;
+    case BIDE_CALL_UNLINK: return EACCES;
+    case BIDE_CALL_PREAD:
+    case BIDE_CALL_SENDFILE:
     case BIDE_CALL_CLOSE: return EIO;
     case BIDE_CALL_THREAD: return EAGAIN;
     case BIDE_CALL_OTHER: return ENOSYS;
@@ -252,6 +255,12 @@ WRAP(GETPEERNAME, -1, int, getpeername, (int fd, struct sockaddr *address, sockl
      (fd, address, length))
 
 WRAP(FSTAT, -1, int, fstat, (int fd, struct stat *status), (fd, status))
+WRAP(LSTAT, -1, int, lstat, (const char *path, struct stat *status), (path, status))
+WRAP(UNLINK, -1, int, unlink, (const char *path), (path))
+WRAP(PREAD, -1, ssize_t, pread64, (int fd, void *data, size_t size, off64_t offset),
+     (fd, data, size, offset))
+WRAP(SENDFILE, -1, ssize_t, sendfile64, (int to, int from, off64_t *offset, size_t size),
+     (to, from, offset, size))
 WRAP(PIPE, -1, int, pipe2, (int *pair, int flags), (pair, flags))
 WRAP(EVENTFD, -1, int, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(TIMERFD_CREATE, -1, int, timerfd_create, (int clock, int flags), (clock, flags))

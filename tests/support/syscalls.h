@@ -44,6 +44,10 @@
     X(FCNTL, "fcntl")                     \
     X(IOCTL, "ioctl")                     \
     X(FSTAT, "fstat")                     \
+    X(LSTAT, "lstat")                     \
+    X(UNLINK, "unlink")                   \
+    X(PREAD, "pread")                     \
+    X(SENDFILE, "sendfile")               \
     X(CLOSE, "close")                     \
     X(PIPE, "pipe2")                      \
     X(EVENTFD, "eventfd")                 \
