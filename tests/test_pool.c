@@ -320,8 +320,8 @@ Test(pool, there_are_no_more_threads_than_jobs_nor_than_the_limit)
         cr_assert_eq(counts.threads, (size_t)(i < 4 ? i + 1 : 4), "%zu threads", counts.threads);
     }
     AWAIT(counts_now().queued == JOBS - 4);
-    for (int i = 0; i < JOBS; i++)
-        cr_assert_eq(held[i].entered || i >= 4, true, "job %d does not run", i);
+    for (int i = 0; i < 4; i++)
+        AWAIT(held[i].entered);
     cr_assert_ok(bide_pool_set_limit(6));
     AWAIT(counts_now().queued == JOBS - 6);
     cr_assert_eq(counts_now().threads, 6);
@@ -468,6 +468,7 @@ Test(pool, shutdown_inside_a_job_is_refused)
     cr_assert_gives(bide_job_run(shut_down_from_within, NULL, BIDE_NEVER), BIDE_EDEADLK);
 }
 
+#ifndef BIDE_TEST_TSAN /* which does not bear threads in the child of a process that has some */
 /* What a child finds: 0, or the line of what is wrong. */
 static int look_around(struct held *running, struct held *queued)
 {
@@ -481,7 +482,6 @@ static int look_around(struct held *running, struct held *queued)
     return queued->runs == 0 ? 0 : __LINE__;
 }
 
-#ifndef BIDE_TEST_TSAN /* which does not bear threads in the child of a process that has some */
 Test(pool, the_child_of_a_fork_has_a_pool_of_its_own)
 {
     struct held running = {.answer = 1}, queued = {.answer = 2};

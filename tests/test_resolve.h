@@ -18,15 +18,16 @@ enum { MOST_ANSWERS = 40 };
 static struct {
     const bide_address *answers; /* NULL: ask the system; set before the first look-up */
     size_t count;
-    int code;  /* what it returns; with EAI_SYSTEM errno is EMFILE */
-    bool slow; /* it stops until `open` */
+    _Atomic int code;  /* what it returns; with EAI_SYSTEM errno is EMFILE */
+    _Atomic bool slow; /* it stops until `open` */
     _Atomic bool open;
     _Atomic int calls;
     _Atomic int ended;
-    _Atomic int lists; /* given out and not freed */
+    _Atomic int lists;    /* given out and not freed */
+    pthread_mutex_t lock; /* for what the latest call was given */
     struct addrinfo hints;
     char host[BIDE_HOST_MAX];
-} resolver;
+} resolver = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 int __real_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **list);
@@ -56,8 +57,10 @@ static struct addrinfo *list_of_answers(void)
 int __wrap_getaddrinfo(const char *host, const char *service, const struct addrinfo *hints,
                        struct addrinfo **list)
 {
+    (void)pthread_mutex_lock(&resolver.lock);
     resolver.hints = *hints;
     (void)snprintf(resolver.host, sizeof resolver.host, "%s", host);
+    (void)pthread_mutex_unlock(&resolver.lock);
     atomic_fetch_add(&resolver.calls, 1);
     if (resolver.slow) AWAIT(atomic_load(&resolver.open));
     int code = resolver.code;
