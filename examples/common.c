@@ -26,7 +26,7 @@ static void print_help(const struct example_program *program)
     (void)printf("  %-22s %s\n", "--help", "print this");
 }
 
-static void usage_error(const struct example_program *program, const char *what, const char *which)
+void example_usage_error(const struct example_program *program, const char *what, const char *which)
 {
     (void)fprintf(stderr, "%s: %s: %s\nusage: %s%s%s\n", program->name, which, what, program->name,
                   space_before(program->synopsis), program->synopsis);
@@ -48,20 +48,31 @@ static void set_option(const struct example_program *program, const struct examp
 {
     switch (option->kind) {
     case EXAMPLE_COUNT:
-        if (!parse_count(text, option->value)) usage_error(program, "not a number of at least 1", text);
+        if (!parse_count(text, option->value))
+            example_usage_error(program, "not a number of at least 1", text);
         break;
     case EXAMPLE_DURATION:
         if (!example_parse_duration(text, option->value))
-            usage_error(program, "not a duration such as 500ms, 2s or 1.5s", text);
+            example_usage_error(program, "not a duration such as 500ms, 2s or 1.5s", text);
         break;
     case EXAMPLE_ADDRESS: {
         int error = example_parse_address(text, option->value);
         if (error == BIDE_EADDRSYNTAX)
-            usage_error(program, "not a numeric address with a port, such as 127.0.0.1:80 or [::1]:80", text);
+            example_usage_error(program,
+                                "not a numeric address with a port, such as 127.0.0.1:80 or [::1]:80", text);
         else if (error)
-            usage_error(program, bide_strerror(error), text);
+            example_usage_error(program, bide_strerror(error), text);
         break;
     }
+    case EXAMPLE_STRING:
+        if (!*text) example_usage_error(program, "must not be empty", option->name);
+        *(const char **)option->value = text;
+        break;
+    case EXAMPLE_HOST:
+        if (!example_parse_host(text, option->value))
+            example_usage_error(program, "not a host with a port, such as localhost:80 or [::1]:80", text);
+        break;
+    case EXAMPLE_COMMAND: break; /* more than a text: see example_arguments() */
     }
 }
 
@@ -92,18 +103,21 @@ void example_arguments(const struct example_program *program, int argc, char **a
         if (word[0] == '-') {
             const char *text;
             const struct example_option *option = find_option(program, word, &text);
-            if (!option) usage_error(program, "no such option", word);
+            if (!option) example_usage_error(program, "no such option", word);
             if (!text) text = argv[++i];
-            if (!text) usage_error(program, "needs a value", word);
+            if (!text) example_usage_error(program, "needs a value", word);
             set_option(program, option, text);
+        } else if (program->argument && program->argument->kind == EXAMPLE_COMMAND) {
+            *(char ***)program->argument->value = argv + i;
+            return;
         } else if (program->argument && !given) {
             set_option(program, program->argument, word);
             given = true;
         } else {
-            usage_error(program, "one argument too many", word);
+            example_usage_error(program, "one argument too many", word);
         }
     }
-    if (program->argument && !given) usage_error(program, "missing", program->argument->name);
+    if (program->argument && !given) example_usage_error(program, "missing", program->argument->name);
 }
 
 int example_end(int status)
@@ -169,6 +183,28 @@ int example_parse_address(const char *text, bide_address *out)
     int length = snprintf(numeric, sizeof numeric, "%s%s", number, text + sizeof name - 1);
     if (length < 0 || (size_t)length >= sizeof numeric) return BIDE_EADDRSYNTAX;
     return bide_address_parse(out, numeric);
+}
+
+bool example_parse_host(const char *text, struct example_host *out)
+{
+    const char *colon = strrchr(text, ':');
+    if (!colon) return false;
+    const char *name = text;
+    size_t length = (size_t)(colon - text);
+    if (*text == '[') {
+        if (length < 2 || colon[-1] != ']') return false;
+        name++;
+        length -= 2;
+    } else if (memchr(text, ':', length)) {
+        return false;
+    }
+    long port;
+    if (length == 0 || length >= sizeof out->name || !parse_count(colon + 1, &port) || port > UINT16_MAX)
+        return false;
+    (void)memcpy(out->name, name, length);
+    out->name[length] = '\0';
+    out->port = (uint16_t)port;
+    return true;
 }
 
 const char *example_duration_text(char text[EXAMPLE_TEXT], bide_duration duration)

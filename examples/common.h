@@ -17,7 +17,16 @@ enum { EXAMPLE_OK = 0, EXAMPLE_FAILED = 1, EXAMPLE_USAGE = 2, EXAMPLE_TIMED_OUT 
 enum example_kind {
     EXAMPLE_COUNT,    /* long: at least 1 */
     EXAMPLE_DURATION, /* bide_duration: 500ms, 1.5s */
-    EXAMPLE_ADDRESS   /* bide_address: 127.0.0.1:80, [::1]:80, localhost:80 */
+    EXAMPLE_ADDRESS,  /* bide_address: 127.0.0.1:80, [::1]:80, localhost:80 */
+    EXAMPLE_STRING,   /* const char *: as it is, but not empty */
+    EXAMPLE_HOST,     /* struct example_host: www.example.org:80, 127.0.0.1:80, [::1]:80 */
+    EXAMPLE_COMMAND   /* char **: this word and all that follow it; for an argument, not for an option */
+};
+
+/* A host to be looked up, and a port. */
+struct example_host {
+    char name[256]; /* or a numeric address, without brackets */
+    uint16_t port;
 };
 
 struct example_option {
@@ -40,6 +49,9 @@ struct example_program {
  * a line that names the mistake. */
 void example_arguments(const struct example_program *program, int argc, char **argv);
 
+/* Ends the program with EXAMPLE_USAGE, and a line that says what is wrong with which word. */
+void example_usage_error(const struct example_program *program, const char *what, const char *which);
+
 /* Flushes standard output and returns `status`, or EXAMPLE_FAILED if the output could not be written: for the
  * end of main. */
 int example_end(int status);
@@ -58,6 +70,9 @@ bool example_parse_duration(const char *text, bide_duration *out);
 /* Reads a numeric address, or "localhost:80", which is 127.0.0.1. Returns 0 or an error of
  * bide_address_parse(). */
 int example_parse_address(const char *text, bide_address *out);
+
+/* Splits "name:port". An address of IPv6 stands in brackets. Returns whether it is one. */
+bool example_parse_host(const char *text, struct example_host *out);
 
 /* Writes a duration with the unit that suits it, such as "1.50 ms". Returns `text`. */
 const char *example_duration_text(char text[EXAMPLE_TEXT], bide_duration duration);
