@@ -8,8 +8,10 @@
 #define BIDE_NET_H
 
 #include <bide/address.h>
+#include <bide/bulk.h>
 #include <bide/host.h>
 #include <bide/message.h>
+#include <bide/reader.h>
 #include <bide/resolve.h>
 #include <bide/socket.h>
 #include <bide/stream.h>

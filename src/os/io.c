@@ -3,18 +3,17 @@
 #define _GNU_SOURCE
 #include "os/io.h"
 
+#include "os/sigpipe.h"
 #include "os/thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 _Static_assert(sizeof(bide_buffer) == sizeof(struct iovec), "a bide_buffer is an iovec");
@@ -93,25 +92,13 @@ bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length)
     }
 }
 
-/* A write to a pipe on kernels without RWF_NOSIGNAL: the signal is blocked meanwhile, and taken away if
- * this write raised it. It is sent to the writing thread (pipe(7)), so another thread's is never taken. */
+/* A write to a pipe on kernels without RWF_NOSIGNAL. */
 static ssize_t write_with_signal_blocked(bide_fd fd, const struct iovec *pieces, int count)
 {
-    sigset_t pipe_only, before, pending;
-    (void)sigemptyset(&pipe_only);
-    (void)sigaddset(&pipe_only, SIGPIPE);
-    (void)pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-    (void)sigpending(&pending);
+    struct bide_os_sigpipe signal;
+    bide_os_sigpipe_block(&signal);
     ssize_t done = writev(fd, pieces, count);
-    if (done < 0 && errno == EPIPE && !sigismember(&pending, SIGPIPE)) {
-        static const struct timespec no_time = {0, 0};
-        while (sigtimedwait(&pipe_only, NULL, &no_time) < 0 && errno == EINTR) {
-        }
-        errno = EPIPE;
-    }
-    int saved = errno;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
+    bide_os_sigpipe_restore(&signal, done < 0 && errno == EPIPE);
     return done;
 }
 
