@@ -18,8 +18,9 @@
 
 TestSuite(faults, .timeout = 300);
 
-static const struct scenario *const groups[] = {scenarios_of_async, scenarios_of_net,   scenarios_of_time,
-                                                scenarios_of_core,  scenarios_of_names, scenarios_of_unix};
+static const struct scenario *const groups[] = {scenarios_of_async, scenarios_of_messages, scenarios_of_net,
+                                                scenarios_of_time,  scenarios_of_core,     scenarios_of_names,
+                                                scenarios_of_unix};
 #define GROUPS (sizeof groups / sizeof *groups)
 
 /* --- running them --------------------------------------------------------------------------------------- */
@@ -160,9 +161,10 @@ Test(faults, every_system_call_may_find_no_descriptor)
 }
 
 /* Calls that a signal may interrupt: those that do input and output or wait. */
-#define INTERRUPTIBLE                                                                         \
-    (CALLS_OF(READ) | CALLS_OF(WRITE) | CALLS_OF(READV) | CALLS_OF(WRITEV) | CALLS_OF(RECV) | \
-     CALLS_OF(SEND) | CALLS_OF(SENDMSG) | CALLS_OF(ACCEPT) | CALLS_OF(EPOLL_WAIT) | CALLS_OF(POLL))
+#define INTERRUPTIBLE                                                                                   \
+    (CALLS_OF(READ) | CALLS_OF(WRITE) | CALLS_OF(READV) | CALLS_OF(WRITEV) | CALLS_OF(RECV) |           \
+     CALLS_OF(SEND) | CALLS_OF(SENDMSG) | CALLS_OF(RECVMSG) | CALLS_OF(ACCEPT) | CALLS_OF(EPOLL_WAIT) | \
+     CALLS_OF(POLL))
 
 Test(faults, interrupted_calls_are_made_again)
 {
