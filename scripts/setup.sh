@@ -4,8 +4,8 @@
 #   sh scripts/setup.sh          to build and run the tests
 #   sh scripts/setup.sh all      to run every check of .ci/run as well
 #
-# Uses apt-get, as root or through sudo. Elsewhere it names what is missing, and fails unless that is
-# Criterion alone: without it the tests use their own runner.
+# Uses apt-get, as root or through sudo. Elsewhere it names what is missing, and fails unless the build can do
+# without it: see without().
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 set -eu
@@ -26,6 +26,7 @@ has gcc || want gcc
 has cmake || want cmake
 has ninja || want ninja-build
 [ -e /usr/include/criterion/criterion.h ] || want libcriterion-dev
+[ -e /usr/include/http_parser.h ] || want libhttp-parser-dev
 
 if [ "${1-}" = all ]; then
     has g++ || want g++
@@ -37,22 +38,32 @@ if [ "${1-}" = all ]; then
     has clang-14 || has clang || want clang-14
     has clang-tidy-14 || has clang-tidy || want clang-tidy-14
     has clang-format-14 || has clang-format || want clang-format-14
+    # What the tests of connections and of http_get have at the other end. They skip what is not there.
+    has ip || want iproute2
+    has python3 || want python3
+    [ -x /usr/sbin/nginx ] || want nginx-light
 fi
 
 [ -n "$missing" ] || exit 0
 
+# without <package>: tells what becomes of a build that lacks it, and fails if that is nothing.
+without() {
+    case $1 in
+    libcriterion-dev) echo "setup: no Criterion ($1): the tests will use their own runner" ;;
+    libhttp-parser-dev) echo "setup: no http_parser ($1): the example http_get will not be built" ;;
+    iproute2 | python3 | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    *) return 1 ;;
+    esac
+}
+
 # by_hand <why>: names the packages, and lets the build go on if it can.
 by_hand() {
-    case $missing in
-    " libcriterion-dev")
-        echo "setup: $1, and there is no Criterion (libcriterion-dev): the tests will use their own runner"
-        exit 0
-        ;;
-    esac
-    echo "setup: $1; please install what these Debian packages hold:$missing" >&2
-    case $missing in
-    *libcriterion-dev*) echo "setup: libcriterion-dev may be missing: the tests have their own runner" >&2 ;;
-    esac
+    needed=
+    for package in $missing; do
+        without "$package" || needed="$needed $package"
+    done
+    [ -n "$needed" ] || exit 0
+    echo "setup: $1; please install what these Debian packages hold:$needed" >&2
     exit 1
 }
 
@@ -76,9 +87,7 @@ for package in $missing; do
     plain=${package%-14}
     if [ "$plain" != "$package" ] && apt-cache show "$plain" >/dev/null 2>&1; then
         packages="$packages $plain"
-    elif [ "$package" = libcriterion-dev ]; then
-        echo "setup: this release has no Criterion; the tests will use their own runner"
-    else
+    elif ! without "$package"; then
         echo "setup: this release has no package $package" >&2
         exit 1
     fi
