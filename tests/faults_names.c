@@ -1,5 +1,5 @@
-/* Scenarios of blocking jobs, names, and connections to hosts for test_faults.c. What the C library does inside
- * getaddrinfo(3) does not fail here: the wraps do not reach it.
+/* Scenarios of blocking jobs, names, and connections to hosts for test_faults.c. What the C library does
+ * inside getaddrinfo(3) does not fail here: the wraps do not reach it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

@@ -1,8 +1,8 @@
-/* Connecting to a host by its name: which address is tried when, who wins, what is left of the others, and what the
- * report says.
+/* Connecting to a host by its name: which address is tried when, who wins, what is left of the others, and
+ * what the report says.
  *
- * The other ends are listeners of the loopback: one that accepts, a port where nobody listens (refused at once), and
- * one whose backlog is full (no answer, as from a black hole).
+ * The other ends are listeners of the loopback: one that accepts, a port where nobody listens (refused at
+ * once), and one whose backlog is full (no answer, as from a black hole).
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

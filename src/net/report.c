@@ -29,14 +29,16 @@ add(struct text *text, const char *format, ...)
     if (!text->full) text->length += (size_t)length;
 }
 
-/* "12 ms", "10.0 s": by whole numbers, for no locale has a say in it. */
+/* "0.4 ms", "12 ms", "10.0 s": by whole numbers, for no locale has a say in it. */
 static void add_duration(struct text *text, bide_duration duration)
 {
-    long long ms = duration / BIDE_MILLISECONDS(1);
-    if (ms < 1000)
-        add(text, "%lld ms", ms);
+    long long us = duration / BIDE_MICROSECONDS(1);
+    if (us < 10000)
+        add(text, "%lld.%lld ms", us / 1000, us % 1000 / 100);
+    else if (us < 1000000)
+        add(text, "%lld ms", us / 1000);
     else
-        add(text, "%lld.%lld s", ms / 1000, ms % 1000 / 100);
+        add(text, "%lld.%lld s", us / 1000000, us % 1000000 / 100000);
 }
 
 static void add_address(struct text *text, const bide_address *address)
