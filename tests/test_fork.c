@@ -17,9 +17,9 @@
 #define CHILDREN_START_THREADS true
 #endif
 
-#define CHECK(condition)                            \
-    do {                                            \
-        if (!(condition)) leave_child(__LINE__);    \
+#define CHECK(condition)                         \
+    do {                                         \
+        if (!(condition)) leave_child(__LINE__); \
     } while (0)
 
 /* A status has eight bits: the line goes to the test through a page that both share. */
@@ -310,8 +310,8 @@ static int forking_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-Test(fork, an_await_whose_future_forks_ends_with_EFORKED_in_the_child, .timeout = 30, .init = make_failed_pipe,
-     .fini = close_failed_pipe)
+Test(fork, an_await_whose_future_forks_ends_with_EFORKED_in_the_child, .timeout = 30,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
 {
     static const bide_future_ops ops = {sizeof ops, forking_poll, forking_cancel, 0};
     struct forking forking;
@@ -452,7 +452,8 @@ static void become_daemon(void *arg)
     CHECK(write(report[1], "d", 1) == 1);
 }
 
-Test(fork, a_daemon_uses_bide_after_daemon_3, .timeout = 30, .init = make_failed_pipe, .fini = close_failed_pipe)
+Test(fork, a_daemon_uses_bide_after_daemon_3, .timeout = 30, .init = make_failed_pipe,
+     .fini = close_failed_pipe)
 {
     bide_async *pair[2];
     int report[2];
