@@ -93,7 +93,8 @@ static const struct example_option *find_option(const struct example_program *pr
 void example_arguments(const struct example_program *program, int argc, char **argv)
 {
     running = program->name;
-    bool given = false;
+    size_t given = 0;
+    size_t wanted = program->argument ? 1 + program->further_arguments : 0;
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i];
         if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
@@ -110,14 +111,13 @@ void example_arguments(const struct example_program *program, int argc, char **a
         } else if (program->argument && program->argument->kind == EXAMPLE_COMMAND) {
             *(char ***)program->argument->value = argv + i;
             return;
-        } else if (program->argument && !given) {
-            set_option(program, program->argument, word);
-            given = true;
+        } else if (given < wanted) {
+            set_option(program, &program->argument[given++], word);
         } else {
             example_usage_error(program, "one argument too many", word);
         }
     }
-    if (program->argument && !given) example_usage_error(program, "missing", program->argument->name);
+    if (given < wanted) example_usage_error(program, "missing", program->argument[given].name);
 }
 
 int example_end(int status)

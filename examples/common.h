@@ -43,6 +43,7 @@ struct example_program {
     const struct example_option *options; /* `option_count` of them, besides --help */
     size_t option_count;
     const struct example_option *argument; /* one that must be given, without its name; or NULL */
+    size_t further_arguments;              /* how many more, which follow it in its array */
 };
 
 /* Reads the command line into the options' values. Ends the program after --help, and with EXAMPLE_USAGE and

@@ -81,12 +81,12 @@ foreach(document IN LISTS BIDE_DOCUMENTS)
 endforeach()
 
 if(BIDE_BUILD_EXAMPLES)
-  foreach(test IN ITEMS test_examples test_examples_servers)
+  foreach(test IN ITEMS test_examples test_examples_servers test_examples_udp)
     bide_add_test(${test} SOURCES test_examples_run.c)
     target_compile_definitions(${test} PRIVATE
       BIDE_EXAMPLES="$<TARGET_FILE_DIR:bide_example_demo>"
       BIDE_DOCUMENTATION="${CMAKE_CURRENT_BINARY_DIR}/documentation")
-    foreach(example IN ITEMS connect demo echo_server timers)
+    foreach(example IN ITEMS connect demo echo_server timers udp_query)
       add_dependencies(${test} bide_example_${example})
     endforeach()
     foreach(program IN LISTS BIDE_DRIVEN_PROGRAMS)

@@ -18,6 +18,7 @@
 #define ECHO_SERVER BIDE_EXAMPLES "/echo_server"
 #define TIMERS BIDE_EXAMPLES "/timers"
 #define DEMO BIDE_EXAMPLES "/demo"
+#define UDP_QUERY BIDE_EXAMPLES "/udp_query"
 #define BANNER BIDE_DOCUMENTATION "/banner"
 #define TICKER BIDE_DOCUMENTATION "/ticker"
 
