@@ -499,6 +499,24 @@ Test(pool, the_child_of_a_fork_has_a_pool_of_its_own)
     cr_assert_gives(running.job.result, 1);
     cr_assert_gives(queued.job.result, 2);
 }
+
+Test(pool, a_child_may_shut_down_while_its_parent_does)
+{
+    struct held held = {0};
+    struct worker worker;
+    cr_assert_gives(start(&held), BIDE_PENDING);
+    AWAIT(held.entered);
+    worker_start(&worker, shut_down_apart, NULL);
+    await_asleep(&worker);
+    pid_t child = fork();
+    if (child == 0) _exit(bide_shutdown() == 0 ? 0 : 1);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0, "status %#x", (unsigned)status);
+    held.open = true;
+    cr_assert_ok(worker_join(&worker));
+    finish(&held);
+}
 #endif
 
 /* --- misuse and multitude ------------------------------------------------------------------------------- */

@@ -301,12 +301,13 @@ static void fork_parent(void)
 
 void bide_pool_forked(void)
 {
-    while (!bide_ring_empty(&pool.all)) {
-        struct bide_pool_thread *thread = thread_of(pool.all.next_);
-        bide_ring_remove(&thread->link);
+    for (bide_link *link = pool.all.next_; link != &pool.all;) {
+        struct bide_pool_thread *thread = thread_of(link);
+        link = link->next_;
         free(thread);
     }
     free(pool.left);
+    bide_ring_init(&pool.all);
     pool.left = NULL;
     bide_ring_init(&pool.queue);
     bide_ring_init(&pool.idle);

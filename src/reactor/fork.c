@@ -31,6 +31,7 @@ static void in_child(void)
 {
     bide_source_fork_done();
     bide_os_mutex_unlock(&bide_reactor_global()->lock);
+    bide_reactor_forget_shutdown();
     bide_reactor_give_up(bide_reactor_global());
     bide_descriptors_forked();
     /* One that was made by hand would be of no use. */

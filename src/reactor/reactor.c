@@ -178,10 +178,17 @@ static int shut_down(void)
     return first ? close_reactor(&global_reactor) : 0;
 }
 
+/* Each shutdown returns only when everything is over, also what another one has begun. */
+static bide_os_mutex one_at_a_time;
+
+void bide_reactor_forget_shutdown(void)
+{
+    bide_os_mutex unlocked = {0};
+    one_at_a_time = unlocked;
+}
+
 int bide_shutdown(void)
 {
-    /* Each returns only when everything is over, also what another one has begun. */
-    static bide_os_mutex one_at_a_time;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     for (struct bide_shutdown_hook *hook = atomic_load(&hooks); hook; hook = hook->next)
         if (hook->is_own_thread()) return BIDE_EDEADLK;

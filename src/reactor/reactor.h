@@ -115,6 +115,9 @@ struct bide_shutdown_hook {
  * nothing happens if it is listed already. */
 void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook);
 
+/* In the child of a fork: one that another thread of the parent is in, perhaps for long, is not ours. */
+void bide_reactor_forget_shutdown(void);
+
 /* --- driver.c --- */
 
 /* Waits until the parker is notified (0) or the deadline has passed (BIDE_ETIMEDOUT), driving the reactor
