@@ -82,7 +82,7 @@ static int check_name(const char *name)
 static bool equals_ignoring_case(const char *a, const char *b, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        char c = a[i] >= 'A' && a[i] <= 'Z' ? (char)(a[i] + ('a' - 'A')) : a[i];
+        int c = a[i] >= 'A' && a[i] <= 'Z' ? a[i] + ('a' - 'A') : a[i];
         if (c != b[i]) return false;
     }
     return true;

@@ -14,11 +14,14 @@ static int error_of(int code)
     switch (code) {
     case EAI_SYSTEM: return bide_last_error();
     case EAI_NONAME: return BIDE_ERESOLVE_NONAME;
-#ifdef EAI_NODATA
-    case EAI_NODATA: return BIDE_ERESOLVE_NODATA;
+#ifdef EAI_NODATA /* extensions of the GNU C library and others */
+    case EAI_NODATA:
 #endif
 #ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY: return BIDE_ERESOLVE_NODATA;
+    case EAI_ADDRFAMILY:
+#endif
+#if defined EAI_NODATA || defined EAI_ADDRFAMILY
+        return BIDE_ERESOLVE_NODATA;
 #endif
     case EAI_AGAIN: return BIDE_ERESOLVE_AGAIN;
     case EAI_SERVICE: return BIDE_ERESOLVE_SERVICE;
