@@ -186,10 +186,9 @@ Test(batch, a_full_receiver_that_is_addressed_is_tried_again)
     prepare(datagrams, bytes, BIDE_BATCH_MOST);
     for (int i = 0; i < BIDE_BATCH_MOST; i++)
         datagrams[i].address = where;
-    int sent = 0;
     bide_ssize result;
     while ((result = bide_send_batch(sender, datagrams, BIDE_BATCH_MOST, BIDE_NOW)) > 0)
-        sent += (int)result;
+        continue;
     cr_assert_gives(result, BIDE_EAGAIN);
     cr_assert_gives(bide_send_batch(sender, datagrams, BIDE_BATCH_MOST, bide_after(SHORT)), BIDE_ETIMEDOUT);
     struct counter counter = {0};

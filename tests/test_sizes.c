@@ -26,11 +26,13 @@ Test(sizes, of_sources_connections_and_timers)
     expect_within("a source", sizeof(struct bide_async), 192);
     expect_within("an idle connection", sizeof(struct bide_async) + sizeof(bide_io), 320);
     expect_within("a timer", sizeof(bide_timer), 96);
+    PRINT(bide_batch);
     PRINT(bide_context);
     PRINT(bide_event);
     PRINT(bide_event_waiting);
     PRINT(bide_io);
     PRINT(bide_joining);
+    PRINT(bide_message);
     PRINT(bide_racing);
     PRINT(bide_readiness);
     PRINT(bide_set);

@@ -16,9 +16,9 @@ struct bide_os_message {
     size_t fd_count; /* in: to be passed, or the room; out: received */
     /* Sending: those of pid 0 are this process' own. NULL: none. */
     bide_credentials *credentials;
+    size_t length; /* out */
     bool peek;
     /* Out. */
-    size_t length;
     bool truncated;
     bool control_truncated;
     bool has_credentials;
