@@ -20,10 +20,11 @@
 /* --- programs --- */
 
 /* In the child: the program looks for its leaks when it exits, and does not outlive a test that failed. */
-static void become(arguments argv, int out, int err)
+static void become(arguments argv, int in, int out, int err)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     (void)setenv("ASAN_OPTIONS", "detect_leaks=1", 1);
+    (void)dup2(in, STDIN_FILENO);
     (void)dup2(out, STDOUT_FILENO);
     (void)dup2(err, STDERR_FILENO);
     (void)execv(argv[0], (char *const *)(uintptr_t)argv);
@@ -45,15 +46,20 @@ static void read_back(int file, char text[OUTPUT])
     (void)close(file);
 }
 
-void run_into(struct run *r, int out, arguments argv)
+void run_with(struct run *r, int in, int out, arguments argv)
 {
     int own = memfd_create("out", MFD_CLOEXEC);
     int err = memfd_create("err", MFD_CLOEXEC);
     pid_t child = fork();
-    if (child == 0) become(argv, out < 0 ? own : out, err);
+    if (child == 0) become(argv, in < 0 ? STDIN_FILENO : in, out < 0 ? own : out, err);
     r->status = exit_code(child);
     read_back(own, r->out);
     read_back(err, r->err);
+}
+
+void run_into(struct run *r, int out, arguments argv)
+{
+    run_with(r, -1, out, argv);
 }
 
 void assert_status(const struct run *r, int status)
@@ -65,6 +71,57 @@ void assert_status(const struct run *r, int status)
 void assert_has(const char *text, const char *part)
 {
     cr_assert(strstr(text, part) != NULL, "\"%s\" is not in: %s", part, text);
+}
+
+void read_line(int fd, char line[LINE])
+{
+    size_t length = 0;
+    do {
+        cr_assert_lt(length, (size_t)LINE - 1, "a line has no end");
+        cr_assert(readable(fd, PATIENCE), "no line came");
+        cr_assert_eq(read(fd, line + length, 1), 1, "the program ended");
+    } while (line[length++] != '\n');
+    line[length - 1] = '\0';
+}
+
+void start_talk(struct talk *talk, arguments argv)
+{
+    int in[2], out[2];
+    cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    talk->process = fork();
+    if (talk->process == 0) become(argv, in[0], out[1], STDERR_FILENO);
+    (void)close(in[0]);
+    (void)close(out[1]);
+    talk->in = in[1];
+    talk->out = out[0];
+}
+
+void say(struct talk *talk, const char *text)
+{
+    size_t length = strlen(text);
+    cr_assert_eq(write(talk->in, text, length), (ssize_t)length, "write: %s", strerror(errno));
+}
+
+void assert_says(struct talk *talk, const char *expected)
+{
+    char line[LINE];
+    read_line(talk->out, line);
+    cr_assert_str_eq(line, expected, "it says \"%s\", not \"%s\"", line, expected);
+}
+
+void assert_talk_ends(struct talk *talk, int status)
+{
+    int got = exit_code(talk->process);
+    cr_assert_eq(got, status, "exit code %d, not %d", got, status);
+    if (talk->in >= 0) (void)close(talk->in);
+    (void)close(talk->out);
+}
+
+void end_input(struct talk *talk)
+{
+    (void)close(talk->in);
+    talk->in = -1;
 }
 
 int64_t now_ms(void)
@@ -86,6 +143,14 @@ static void place_at(struct place *place, int port)
     place->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     place->address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     describe(place);
+}
+
+void place_from(struct place *place, const char *line)
+{
+    int port;
+    cr_assert_eq(sscanf(line, "127.0.0.1:%d", &port), 1, "the line is no address: %s", line);
+    place_at(place, port);
+    cr_assert_str_eq(line, place->text, "the line is not just the address: %s", line);
 }
 
 int bound(struct place *place)
@@ -192,22 +257,13 @@ void start_server(struct server *server, rlim_t descriptors, arguments argv)
     server->process = fork();
     if (server->process == 0) {
         if (descriptors) (void)setrlimit(RLIMIT_NOFILE, &(struct rlimit){descriptors, descriptors});
-        become(argv, ends[1], STDERR_FILENO);
+        become(argv, STDIN_FILENO, ends[1], STDERR_FILENO);
     }
     (void)close(ends[1]);
     server->out = ends[0];
-    char line[64];
-    size_t length = 0;
-    do {
-        cr_assert_lt(length, sizeof line - 1, "the first line has no end");
-        cr_assert_eq(read(server->out, line + length, 1), 1, "the server ended, its status is %d",
-                     exit_code(server->process));
-    } while (line[length++] != '\n');
-    line[length - 1] = '\0';
-    int port;
-    cr_assert_eq(sscanf(line, "127.0.0.1:%d", &port), 1, "the first line is no address: %s", line);
-    place_at(&server->place, port);
-    cr_assert_str_eq(line, server->place.text, "the first line is not just the address: %s", line);
+    char line[LINE];
+    read_line(server->out, line);
+    place_from(&server->place, line);
 }
 
 void assert_stops(struct server *server)

@@ -19,6 +19,11 @@
 #define TIMERS BIDE_EXAMPLES "/timers"
 #define DEMO BIDE_EXAMPLES "/demo"
 #define UDP_QUERY BIDE_EXAMPLES "/udp_query"
+#define INOTIFY BIDE_EXAMPLES "/inotify"
+#define PROCESS BIDE_EXAMPLES "/process"
+#define SIGNALS BIDE_EXAMPLES "/signals"
+#define TIMERFD BIDE_EXAMPLES "/timerfd"
+#define WITH_TIMEOUT BIDE_EXAMPLES "/with_timeout"
 #define BANNER BIDE_DOCUMENTATION "/banner"
 #define TICKER BIDE_DOCUMENTATION "/ticker"
 
@@ -37,13 +42,39 @@ struct run {
 
 typedef const char *const *arguments;
 
-/* Runs a program to its end. `out`: where its output goes; -1: into r->out. */
+/* Runs a program to its end. `in`: what it reads; -1: what we read. `out`: where its output goes; -1: into
+ * r->out. */
+void run_with(struct run *r, int in, int out, arguments argv);
 void run_into(struct run *r, int out, arguments argv);
 
 #define RUN(r, ...) run_into(r, -1, (const char *const[]){__VA_ARGS__, NULL})
 
 void assert_status(const struct run *r, int status);
 void assert_has(const char *text, const char *part);
+
+enum { LINE = 256 };
+
+/* Reads a line, and takes nothing after it. Without its end. */
+void read_line(int fd, char line[LINE]);
+
+/* A program under way, which is talked to. */
+struct talk {
+    pid_t process;
+    int in; /* what it reads; -1: its input has ended */
+    int out;
+};
+
+void start_talk(struct talk *talk, arguments argv);
+#define TALK(talk, ...) start_talk(talk, (const char *const[]){__VA_ARGS__, NULL})
+
+void say(struct talk *talk, const char *text);
+void end_input(struct talk *talk);
+
+/* Its next line is this one. */
+void assert_says(struct talk *talk, const char *expected);
+
+/* It ends, with that exit code. */
+void assert_talk_ends(struct talk *talk, int status);
 
 /* Waits for the end of a child process: its exit code, or -1. */
 int exit_code(pid_t child);
@@ -62,6 +93,9 @@ struct place {
  * does. */
 int bound(struct place *place);
 int listening(struct place *place, int backlog);
+
+/* The address that a program printed. */
+void place_from(struct place *place, const char *line);
 
 /* A listener whose backlog is full: the next connect stays pending. */
 struct full {
