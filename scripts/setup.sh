@@ -27,6 +27,10 @@ has cmake || want cmake
 has ninja || want ninja-build
 [ -e /usr/include/criterion/criterion.h ] || want libcriterion-dev
 [ -e /usr/include/http_parser.h ] || want libhttp-parser-dev
+[ -e /usr/include/ev.h ] || want libev-dev
+[ -d /usr/include/glib-2.0 ] || want libglib2.0-dev
+[ -e /usr/include/openssl/ssl.h ] || want libssl-dev
+has openssl || want openssl
 
 if [ "${1-}" = all ]; then
     has g++ || want g++
@@ -51,7 +55,10 @@ without() {
     case $1 in
     libcriterion-dev) echo "setup: no Criterion ($1): the tests will use their own runner" ;;
     libhttp-parser-dev) echo "setup: no http_parser ($1): the example http_get will not be built" ;;
-    iproute2 | python3 | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    libev-dev) echo "setup: no libev ($1): the example embed_libev will not be built" ;;
+    libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
+    libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
+    openssl | iproute2 | python3 | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
     esac
 }
