@@ -94,3 +94,7 @@ if(BIDE_BUILD_EXAMPLES)
     endforeach()
   endforeach()
 endif()
+  bide_add_test(test_examples_lines SOURCES test_examples_run.c)
+  target_compile_definitions(test_examples_lines PRIVATE
+    BIDE_EXAMPLES="$<TARGET_FILE_DIR:bide_example_demo>" BIDE_DOCUMENTATION="")
+  add_dependencies(test_examples_lines bide_example_chat bide_example_reconnect)
