@@ -46,7 +46,7 @@ void bide_os_unix_remove(const bide_address *address)
 /* 0: nobody has the socket open. */
 static int ask_whether_stale(const bide_address *address)
 {
-    bide_fd fd;
+    bide_fd fd = BIDE_INVALID_FD;
     int error = bide_os_unix_datagram_socket(&fd);
     if (error) return error;
     error = bide_os_connect(fd, address);
