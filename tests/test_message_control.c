@@ -285,17 +285,20 @@ Test(control, an_addressed_receiver_that_is_full_is_tried_again_ever_less_often)
     message.address = where;
     struct counter counter = {0};
     static const int delays[] = {1, 2, 4, 8, 16, 32, 50, 50};
+    enum { TRIES = sizeof delays / sizeof *delays };
     bide_calls_reset();
-    for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
+    /* On a busy machine one poll may make two tries: the first delay is over before it has been waited for. */
+    for (unsigned long tries = 0; tries < TRIES;) {
         cr_assert_eq(poll_with(&message.future, counting(&counter)), BIDE_PENDING);
-        cr_assert_eq(bide_calls_of(BIDE_CALL_SENDMSG), i + 1, "%s", bide_calls_text());
-        cr_assert_eq(message.transfer_.delay_, BIDE_MILLISECONDS(delays[i]), "try %zu: %lld ns", i,
+        tries = bide_calls_of(BIDE_CALL_SENDMSG);
+        int delay = delays[tries < TRIES ? tries - 1 : TRIES - 1];
+        cr_assert_eq(message.transfer_.delay_, BIDE_MILLISECONDS(delay), "after try %lu: %lld ns", tries,
                      (long long)message.transfer_.delay_);
         /* A poll for no reason tries nothing. */
-        if (delays[i] == 50) {
-            cr_assert_eq(poll_with(&message.future, counting(&counter)), BIDE_PENDING);
-            cr_assert_eq(bide_calls_of(BIDE_CALL_SENDMSG), i + 1, "%s", bide_calls_text());
-        }
+        bide_instant due = bide_timer_deadline(&message.transfer_.retry_);
+        cr_assert_eq(poll_with(&message.future, counting(&counter)), BIDE_PENDING);
+        if (!bide_is_never(due) && bide_before(bide_now(), due))
+            cr_assert_eq(bide_calls_of(BIDE_CALL_SENDMSG), tries, "%s", bide_calls_text());
         AWAIT(counter.wakes > 0);
         atomic_store(&counter.wakes, 0);
     }
