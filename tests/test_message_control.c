@@ -135,7 +135,7 @@ Test(control, as_many_descriptors_go_as_the_system_lets)
 Test(control, descriptors_that_cannot_go_are_an_error)
 {
     bide_async *ends[2];
-    bide_fd closed = -1, open_one_ = 0;
+    bide_fd closed = -1, standard = 0;
     connect_unix(ends, SOCK_STREAM);
     bide_message message;
     bide_message_send_init(&message, ends[0], "x", 1);
@@ -147,14 +147,24 @@ Test(control, descriptors_that_cannot_go_are_an_error)
     cr_assert_gives(bide_message_await(&message, BIDE_NEVER), BIDE_EINVAL);
     /* A stream would drop them. */
     bide_message_send_init(&message, ends[0], NULL, 0);
-    message.fds = &open_one_;
+    message.fds = &standard;
     message.fd_count = 1;
     cr_assert_gives(bide_message_await(&message, BIDE_NEVER), BIDE_EINVAL);
     free_both(ends);
-    /* A datagram does not. */
+    /* A datagram does not, and other families would drop whatever it is. */
+    for (int credentials = 0; credentials < 2; credentials++) {
+        bide_async *others[2];
+        open_channel(TCP, others);
+        bide_message_send_init(&message, others[0], "x", 1);
+        message.options = credentials ? BIDE_MESSAGE_CREDENTIALS : 0;
+        message.fds = &standard;
+        message.fd_count = credentials ? 0 : 1;
+        cr_assert_gives(bide_message_await(&message, BIDE_NEVER), BIDE_EAFNOSUPPORT);
+        free_both(others);
+    }
     connect_unix(ends, SOCK_DGRAM);
     bide_message_send_init(&message, ends[0], NULL, 0);
-    message.fds = &open_one_;
+    message.fds = &standard;
     message.fd_count = 1;
     cr_assert_gives(bide_message_await(&message, BIDE_NEVER), 0);
     bide_fd room = -1;

@@ -177,8 +177,9 @@ BIDE_API void bide_message_recvv_init(bide_message *message, bide_async *async, 
  * @brief Awaits a prepared message: bide_await() and the result in one value.
  *
  * @return the bytes, or the message's error: those of bide_send_to() and bide_recv_from(), and BIDE_EINVAL
- *   (too many descriptors, descriptors on another kind of socket), BIDE_EBADF (a descriptor to be passed is
- *   not open), BIDE_EPERM (credentials that this process may not claim); or that of the await.
+ *   (too many descriptors), BIDE_EAFNOSUPPORT (descriptors or credentials to be sent, but no Unix socket),
+ *   BIDE_EBADF (a descriptor to be passed is not open), BIDE_EPERM (credentials that this process may not
+ *   claim); or that of the await.
  */
 BIDE_API bide_ssize bide_message_await(bide_message *message, bide_instant deadline);
 /**@}*/

@@ -61,25 +61,39 @@ static void put_control(struct msghdr *header, union control *control, int type,
     header->msg_controllen += CMSG_SPACE(length);
 }
 
-/* A stream drops the descriptors that go with no byte, and says nothing. */
-static bool would_drop_descriptors(bide_fd fd, const struct bide_os_message *message)
+static bool has_bytes(const struct bide_os_message *message)
 {
     for (size_t i = 0; i < message->buffer_count; i++)
-        if (message->buffers[i].length > 0) return false;
-    int type = SOCK_STREAM;
-    socklen_t size = sizeof type;
-    return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+        if (message->buffers[i].length > 0) return true;
+    return false;
+}
+
+/* Whether the socket takes the control data: 0, or why not. Other families than Unix drop descriptors and
+ * credentials, and a stream drops the descriptors that go with no byte: none of them says so. */
+static int check_control(bide_fd fd, const struct bide_os_message *message)
+{
+    int family = AF_UNSPEC;
+    int type = 0;
+    socklen_t size = sizeof family;
+    if (message->fd_count > MOST_FDS || (message->fd_count > 0 && !message->fds)) return BIDE_EINVAL;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) return bide_last_error();
+    if (family != AF_UNIX) return BIDE_EAFNOSUPPORT;
+    if (message->fd_count == 0 || has_bytes(message)) return 0;
+    size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return bide_last_error();
+    return type == SOCK_STREAM ? BIDE_EINVAL : 0;
 }
 
 bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
 {
     union control control;
     struct msghdr header = header_to(message);
-    if (message->fd_count > 0) {
-        if (message->fd_count > MOST_FDS || !message->fds || would_drop_descriptors(fd, message))
-            return BIDE_EINVAL;
-        put_control(&header, &control, SCM_RIGHTS, message->fds, message->fd_count * sizeof *message->fds);
+    if (message->fd_count > 0 || message->credentials) {
+        int error = check_control(fd, message);
+        if (error) return error;
     }
+    if (message->fd_count > 0)
+        put_control(&header, &control, SCM_RIGHTS, message->fds, message->fd_count * sizeof *message->fds);
     if (message->credentials) {
         struct ucred own = {getpid(), getuid(), getgid()};
         const bide_credentials *given = message->credentials;
