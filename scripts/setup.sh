@@ -28,6 +28,8 @@ has ninja || want ninja-build
 [ -e /usr/include/criterion/criterion.h ] || want libcriterion-dev
 [ -e /usr/include/http_parser.h ] || want libhttp-parser-dev
 [ -e /usr/include/ev.h ] || want libev-dev
+[ -e /usr/include/uv.h ] || want libuv1-dev
+[ -e /usr/include/event2/event.h ] || want libevent-dev
 [ -d /usr/include/glib-2.0 ] || want libglib2.0-dev
 [ -e /usr/include/openssl/ssl.h ] || want libssl-dev
 has openssl || want openssl
@@ -39,6 +41,8 @@ if [ "${1-}" = all ]; then
     has setarch || want util-linux
     has spin || want spin
     has doxygen || want doxygen
+    has man || want man-db
+    has mandoc || want mandoc
     has clang-14 || has clang || want clang-14
     has clang-tidy-14 || has clang-tidy || want clang-tidy-14
     has clang-format-14 || has clang-format || want clang-format-14
@@ -55,7 +59,9 @@ without() {
     case $1 in
     libcriterion-dev) echo "setup: no Criterion ($1): the tests will use their own runner" ;;
     libhttp-parser-dev) echo "setup: no http_parser ($1): the example http_get will not be built" ;;
-    libev-dev) echo "setup: no libev ($1): the example embed_libev will not be built" ;;
+    libev-dev) echo "setup: no libev ($1): embed_libev and a server of docs/migrating.md will not be built" ;;
+    libuv1-dev) echo "setup: no libuv ($1): a server of docs/migrating.md will not be built" ;;
+    libevent-dev) echo "setup: no libevent ($1): a server of docs/migrating.md will not be built" ;;
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
     openssl | iproute2 | python3 | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
