@@ -1,4 +1,4 @@
-# What `cmake --install` puts where: headers, both libraries, the CMake package and bide.pc.
+# What `cmake --install` puts where: headers, both libraries, the CMake package, bide.pc and the manual pages.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 include(CMakePackageConfigHelpers)
@@ -40,3 +40,5 @@ install(CODE "
   set(BIDE_PC_PREFIX \"\${CMAKE_INSTALL_PREFIX}\")
   configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/bide.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/bide.pc\" @ONLY)")
 install(FILES "${CMAKE_CURRENT_BINARY_DIR}/bide.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+include(cmake/BideMan.cmake)

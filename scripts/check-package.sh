@@ -4,6 +4,7 @@
 #  - the public symbols are the same in the headers, in src/bide.map and in the shared library;
 #  - every global of the static library begins with bide_;
 #  - the shared library has its soname, stays loaded, and needs nothing but libc;
+#  - each public function and each header has a manual page, in which nothing is wrong;
 #  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static;
 #  - all of that without tests, without Criterion, without pkg-config in CMake, and offline.
 #
@@ -68,6 +69,29 @@ grep -q 'NODELETE' "$work/dynamic" || fail "not marked nodelete"
 needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc\.' || :)
 [ -z "$needed" ] || fail "libbide.so needs $needed"
 echo "$(wc -l <"$work/map") public symbols, the same in the headers, the map and the library"
+
+# --- manual pages -------------------------------------------------------------------------------------------
+
+pages=$prefix/share/man/man3
+while read -r name; do
+    [ -e "$pages/$name.3" ] || fail "no manual page for $name"
+done <"$work/map"
+for header in "$prefix"/include/bide/*.h; do
+    [ -e "$pages/bide_$(basename "$header").3" ] || fail "no manual page for $header"
+done
+# Style is left alone: it has its opinions on long lines of code.
+mandoc -Tlint -Wwarning "$pages"/*.3 >"$work/lint" 2>&1 || :
+[ ! -s "$work/lint" ] || {
+    head -n 20 "$work/lint" >&2
+    fail "mandoc complains"
+}
+for name in bide bide_read bide_tcp_connect bide_io_read bide_async.h; do
+    MANPATH=$prefix/share/man man -w 3 "$name" >"$work/log" 2>&1 || fail "man does not find $name"
+    MANPATH=$prefix/share/man MANROFFOPT='' man --warnings=w -P cat 3 "$name" >"$work/page" 2>"$work/log"
+    grep -q "$name" "$work/page" || fail "the manual page of $name does not name it"
+    [ ! -s "$work/log" ] || fail "man complains about $name: $(head -n 3 "$work/log")"
+done
+echo "$(find "$pages" -type f | wc -l) manual pages for every function and header"
 
 # --- programs -----------------------------------------------------------------------------------------------
 
