@@ -208,8 +208,8 @@ typedef struct bide_datagram {
  *   first one. BIDE_EINVAL for no datagrams.
  *
  * @code
- * for (size_t sent = 0; sent < count && result >= 0; sent += (size_t)result)
- *     result = bide_send_batch(socket, datagrams + sent, count - sent, BIDE_NEVER);
+ * while (sent < count && (moved = bide_send_batch(socket, all + sent, count - sent, BIDE_NEVER)) > 0)
+ *     sent += (size_t)moved;
  * @endcode
  */
 BIDE_API bide_ssize bide_send_batch(bide_async *async, bide_datagram *datagrams, size_t count,
