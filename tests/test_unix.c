@@ -1,5 +1,5 @@
-/* Unix sockets: streams, listeners and their files, pairs, datagrams, credentials. Full backlogs, and what calls
- * are made, are in test_unix_busy.c; long transfers in test_tcp_transfer.c.
+/* Unix sockets: streams, listeners and their files, pairs, datagrams, credentials. Full backlogs, and what
+ * calls are made, are in test_unix_busy.c; long transfers in test_tcp_transfer.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -409,6 +409,88 @@ Test(unix_sockets, a_write_to_a_full_datagram_peer_waits_until_there_is_room)
     cr_assert_eq(byte, 'y');
     cr_assert_gives(call_join(&call), 1);
     free_both(ends);
+    expect_nothing_left(before);
+}
+
+/* --- with messages -------------------------------------------------------------------------------------- */
+
+Test(unix_sockets, datagrams_from_a_bound_socket_can_be_answered_and_from_an_unbound_one_not)
+{
+    bide_address where = address_of("server"), mine = bide_address_unnamed(), from;
+    bide_async *server, *client, *unbound;
+    char buffer[16] = "";
+    cr_assert_ok(bide_unix_datagram_bind(&server, &where));
+    cr_assert_ok(bide_unix_datagram_bind(&client, &mine));
+    cr_assert_ok(bide_async_local_address(client, &mine));
+    cr_assert_ok(bide_unix_datagram_unbound(&unbound));
+    cr_assert_gives(bide_send_to(client, "question", 8, &where, bide_after(LONG)), 8);
+    cr_assert_gives(bide_recv_from(server, buffer, sizeof buffer, &from, bide_after(LONG)), 8);
+    cr_assert(bide_address_equal(&from, &mine));
+    cr_assert_gives(bide_send_to(server, "answer", 6, &from, bide_after(LONG)), 6);
+    cr_assert_gives(bide_recv_from(client, buffer, sizeof buffer, &from, bide_after(LONG)), 6);
+    cr_assert(bide_address_equal(&from, &where));
+    cr_assert_gives(bide_send_to(unbound, "x", 1, &where, bide_after(LONG)), 1);
+    cr_assert_gives(bide_recv_from(server, buffer, sizeof buffer, &from, bide_after(LONG)), 1);
+    cr_assert_null(bide_address_path(&from, NULL));
+    cr_assert_null(bide_address_name(&from, NULL));
+    cr_assert_ok(bide_async_free(server));
+    cr_assert_ok(bide_async_free(client));
+    cr_assert_ok(bide_async_free(unbound));
+    remove_file("server");
+    expect_nothing_left(before);
+}
+
+static void send_descriptor(bide_async *async, int fd)
+{
+    bide_message message;
+    bide_message_send_init(&message, async, "+", 1);
+    message.fds = &fd;
+    message.fd_count = 1;
+    cr_assert_gives(bide_message_await(&message, bide_after(LONG)), 1);
+}
+
+/* Stops after what came with descriptors: a short count, with more behind it. */
+Test(unix_sockets, a_connection_passes_descriptors_in_turn_with_lines)
+{
+    bide_address where;
+    bide_async *listener = listen_anywhere(&where, 0), *client, *server, *in;
+    cr_assert_ok(bide_unix_connect(&client, &where, bide_after(LONG)));
+    cr_assert_ok(bide_accept(listener, &server, NULL, bide_after(LONG)));
+    int ends[2], passed = -1;
+    char buffer[32], byte;
+    size_t length;
+    bide_reader reader;
+    bide_reader_init(&reader, server, buffer, sizeof buffer);
+    make_pipe(ends);
+    cr_assert_gives(bide_write(client, "line\n", 5, bide_after(LONG)), 5);
+    cr_assert_gives(bide_read_until(&reader, "\n", 1, NULL, NULL, bide_after(LONG)), 5);
+    send_descriptor(client, ends[0]);
+    cr_assert_gives(bide_write(client, "next\n", 5, bide_after(LONG)), 5);
+    bide_message message;
+    bide_message_recv_init(&message, server, &byte, 1);
+    message.fds = &passed;
+    message.fd_count = 1;
+    cr_assert_gives(bide_message_await(&message, bide_after(LONG)), 1);
+    cr_assert_eq(message.fd_count, 1, "%zu descriptors", message.fd_count);
+    cr_assert_gives(bide_read_until(&reader, "\n", 1, NULL, NULL, bide_after(LONG)), 5);
+    cr_assert_ok(bide_async_new(&in, passed));
+    put(ends[1], "x", 1);
+    cr_assert_gives(bide_read(in, &byte, 1, bide_after(LONG)), 1);
+    cr_assert_eq(byte, 'x');
+    cr_assert_ok(bide_async_free(in));
+
+    /* What a plain read takes loses its descriptors, and leaks none. */
+    int fds = bide_test_fd_count();
+    send_descriptor(client, ends[0]);
+    cr_assert_gives(bide_write(client, "last\n", 5, bide_after(LONG)), 5);
+    const char *line;
+    cr_assert_gives(bide_read_until(&reader, "\n", 1, &line, &length, bide_after(LONG)), 6);
+    cr_assert_eq(memcmp(line, "+last", length), 0, "\"%.*s\"", (int)length, line);
+    cr_assert_eq(bide_test_fd_count(), fds);
+    close_all(ends, 2);
+    cr_assert_ok(bide_async_free(client));
+    cr_assert_ok(bide_async_free(server));
+    cr_assert_ok(bide_async_free(listener));
     expect_nothing_left(before);
 }
 
