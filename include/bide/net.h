@@ -17,6 +17,6 @@
 #include <bide/stream.h>
 #include <bide/tcp.h>
 #include <bide/udp.h>
+#include <bide/unix.h>
 
 #endif
-#include <bide/unix.h>
