@@ -1,6 +1,6 @@
-# Every test that docs/conformance.md names exists, in the program that it names.
+# Every test that a page names exists, in the program that it names.
 #
-#   cmake -D PAGE=<docs/conformance.md> -D TESTS=<this folder> -P conformance.cmake
+#   cmake -D PAGE=<docs/conformance.md or another> -D TESTS=<this folder> -P conformance.cmake
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 file(READ "${PAGE}" page)
