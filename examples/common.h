@@ -9,6 +9,10 @@
 
 #include <bide.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum { EXAMPLE_OK = 0, EXAMPLE_FAILED = 1, EXAMPLE_USAGE = 2, EXAMPLE_TIMED_OUT = 124 };
 
 /* --- the command line --- */
@@ -93,5 +97,9 @@ void example_row(const struct example_table *table, const char *const *cells);
 
 /* The same, with a line under it. */
 void example_heading(const struct example_table *table, const char *const *cells);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

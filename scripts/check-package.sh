@@ -5,7 +5,8 @@
 #  - every global of the static library begins with bide_;
 #  - the shared library has its soname, stays loaded, and needs nothing but libc;
 #  - each public function and each header has a manual page, in which nothing is wrong;
-#  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static;
+#  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static; one
+#    in C++ does too;
 #  - all of that without tests, without Criterion, without pkg-config in CMake, and offline.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
@@ -135,4 +136,10 @@ LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-pc"
 quietly gcc $warnings -static tests/package/consumer.c -o "$work/by-pc" \
     $(pkg-config --static --cflags --libs bide)
 quietly "$work/by-pc"
+# shellcheck disable=SC2046,SC2086
+quietly gcc $warnings -c examples/common.c -o "$work/common.o" $(pkg-config --cflags bide)
+# shellcheck disable=SC2046
+quietly g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror examples/cpp_consumer.cpp "$work/common.o" \
+    -o "$work/by-cpp" $(pkg-config --cflags --libs bide)
+LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-cpp" --help
 echo "programs build and run through find_package, add_subdirectory and pkg-config, shared and static"
