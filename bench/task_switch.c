@@ -1,0 +1,54 @@
+/* A switch between two fibers, with the modes of the thread and with their own.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bench.h"
+
+#include "task/context.h"
+
+#include <stdalign.h>
+
+#define SWITCHES UINT64_C(4000000)
+
+static struct bide_fiber thread;
+static struct bide_fiber peer;
+static alignas(64) char stack[65536];
+
+static void switch_back(void *arg)
+{
+    (void)arg;
+    for (;;)
+        bide_fiber_switch(&peer, &thread);
+}
+
+static void there_and_back(void *arg, uint64_t count)
+{
+    (void)arg;
+    for (uint64_t i = 0; i < count; i += 2)
+        bide_fiber_switch(&thread, &peer);
+}
+
+static void finish(void *arg)
+{
+    (void)arg;
+    bide_fiber_exit(&peer, &thread);
+}
+
+static void make_run_and_end(void *arg, uint64_t count)
+{
+    (void)arg;
+    for (uint64_t i = 0; i < count; i++) {
+        bide_fiber_make(&peer, stack, sizeof stack, finish, NULL, false);
+        bide_fiber_switch(&thread, &peer);
+        bide_fiber_retire(&peer);
+    }
+}
+
+int main(void)
+{
+    bide_fiber_adopt(&thread);
+    bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, false);
+    bench_run("switch", there_and_back, NULL, SWITCHES, "0");
+    bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, true);
+    bench_run("switch with modes", there_and_back, NULL, SWITCHES, "0");
+    bench_run("make, switch to, end, retire", make_run_and_end, NULL, SWITCHES / 4, "0");
+    return 0;
+}
