@@ -49,6 +49,7 @@ if [ "${1-}" = all ]; then
     # What the tests of connections and of http_get have at the other end. They skip what is not there.
     has ip || want iproute2
     has python3 || want python3
+    has socat || want socat
     [ -x /usr/sbin/nginx ] || want nginx-light
 fi
 
@@ -64,7 +65,7 @@ without() {
     libevent-dev) echo "setup: no libevent ($1): a server of docs/migrating.md will not be built" ;;
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
-    openssl | iproute2 | python3 | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    openssl | iproute2 | python3 | socat | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
     esac
 }

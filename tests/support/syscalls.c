@@ -257,8 +257,7 @@ WRAP(GETPEERNAME, -1, int, getpeername, (int fd, struct sockaddr *address, sockl
 WRAP(FSTAT, -1, int, fstat, (int fd, struct stat *status), (fd, status))
 WRAP(LSTAT, -1, int, lstat, (const char *path, struct stat *status), (path, status))
 WRAP(UNLINK, -1, int, unlink, (const char *path), (path))
-WRAP(PREAD, -1, ssize_t, pread64, (int fd, void *data, size_t size, off64_t offset),
-     (fd, data, size, offset))
+WRAP(PREAD, -1, ssize_t, pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
 WRAP(SENDFILE, -1, ssize_t, sendfile64, (int to, int from, off64_t *offset, size_t size),
      (to, from, offset, size))
 WRAP(PIPE, -1, int, pipe2, (int *pair, int flags), (pair, flags))
