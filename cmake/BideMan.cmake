@@ -18,7 +18,8 @@ list(PREPEND headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide.h")
 add_custom_command(OUTPUT "${folder}.made"
   COMMAND "${CMAKE_COMMAND}" -E rm -rf "${folder}"
   COMMAND "${CMAKE_COMMAND}" -E make_directory "${folder}"
-  COMMAND "${BIDE_AWK}" -v "out=${folder}" -v "version=${PROJECT_VERSION}" -v "date=${day}" -f "${script}" ${headers}
+  COMMAND "${BIDE_AWK}" -v "out=${folder}" -v "version=${PROJECT_VERSION}" -v "date=${day}" -f "${script}"
+          ${headers}
   COMMAND "${CMAKE_COMMAND}" -E touch "${folder}.made"
   DEPENDS "${script}" ${headers}
   COMMENT "Making the manual pages"

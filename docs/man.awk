@@ -2,11 +2,11 @@
 #
 #   awk -v out=FOLDER -v version=0.1.0 -v date=2026-01-31 -f docs/man.awk include/bide.h include/bide/*.h
 #
-# POSIX awk. Writes FOLDER/<function>.3 and FOLDER/bide_<header>.h.3. A function that is documented by another one
-# ("As bide_read().", "Reads it.") shares its page, and its own is a link there.
+# POSIX awk. Writes FOLDER/<function>.3 and FOLDER/bide_<header>.h.3. A function that is documented by another
+# one ("As bide_read().", "Reads it.") shares its page, and its own is a link there.
 #
-# What it knows of the headers: a comment that begins with two stars documents what follows it; a group begins with
-# @name and ends with @}; of Doxygen's commands those that the headers use. Anything else is an error.
+# What it knows of the headers: a comment that begins with two stars documents what follows it; a group begins
+# with @name and ends with @}; of Doxygen's commands those that the headers use. Anything else is an error.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
@@ -462,7 +462,8 @@ function write_header_page(header,    i, name, text, types) {
         text = text ".SH HEADERS\n"
         for (i = 1; i <= header_count; i++)
             if (headers[i] != header)
-                text = text ".TP\n.BR " header_page(headers[i]) " (3)\n" paragraph(summary(header_doc[headers[i]], 1))
+                text = text ".TP\n.BR " header_page(headers[i]) " (3)\n" \
+                    paragraph(summary(header_doc[headers[i]], 1))
         link(name, "bide")
     }
     for (i in mentioned)

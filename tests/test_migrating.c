@@ -1,5 +1,5 @@
-/* The servers of docs/migrating.md: the one with Bide does what those with poll(2), libev, libuv and libevent do.
- * Those whose library is not installed are passed over.
+/* The servers of docs/migrating.md: the one with Bide does what those with poll(2), libev, libuv and libevent
+ * do. Those whose library is not installed are passed over.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
