@@ -54,17 +54,17 @@ inside == "" && /^(BIDE_API|static inline) / {
 }
 
 inside == "" && doc != "" && /^(typedef|struct|enum|#define)/ {
-    inside = /^#define/ ? "macro" : (/\{/ ? "block" : "statement")
+    inside = /^#define/ ? "macro" : (/[{]/ ? "block" : "statement")
     code = ""
 }
 
-inside == "macros" && /@}/ { inside = ""; add("type", code); next }
+inside == "macros" && /@[}]/ { inside = ""; add("type", code); next }
 inside != "" && inside != "macros" { code = code $0 "\n" }
 inside == "macros" { code = code $0 "\n"; next }
 
 (inside == "function" || inside == "statement") && /;/ { done() }
 inside == "inline" && /\)$/ { done() }
-inside == "block" && /}.*;/ && !/^ / { done() }
+inside == "block" && /[}].*;/ && !/^ / { done() }
 inside == "macro" && !/\\$/ { done() }
 
 function done(    kind) {
@@ -74,8 +74,8 @@ function done(    kind) {
 }
 
 function take_comment(text) {
-    if (text ~ /^ *@}/) { group = 0; return }
-    if (text ~ /^ *@{/) return
+    if (text ~ /^ *@[}]/) { group = 0; return }
+    if (text ~ /^ *@[{]/) return
     if (text ~ /@file /) {
         sub(/@file [^\n]*\n/, "", text)
         sub(/SPDX-License-Identifier[^\n]*\n/, "", text)
@@ -85,7 +85,7 @@ function take_comment(text) {
         group = ++group_count
         group_title[group] = substr(text, 1, index(text, "\n") - 1)
         group_doc[group] = trimmed(substr(text, index(text, "\n") + 1))
-    } else if (sub(/ *@{ *\n/, "\n", text)) {
+    } else if (sub(/ *@[{] *\n/, "\n", text)) {
         doc = text
         inside = "macros"
         code = ""
@@ -296,16 +296,16 @@ function declaration(code,    lines, count, i, result, block, hidden) {
     count = split(code, lines, "\n")
     result = ""; hidden = 0
     for (i = 1; i <= count; i++) {
-        if (lines[i] ~ /^    (union|struct) \{$/) {
+        if (lines[i] ~ /^    (union|struct) [{]$/) {
             block = lines[i]
-            while (lines[i] !~ /^    \}/)
+            while (lines[i] !~ /^    [}]/)
                 block = block "\n" lines[++i]
             if (lines[i] ~ /_;/) { hidden = 1; continue }
             result = result block "\n"
-        } else if (lines[i] ~ /^    [^\/]*[a-z0-9]_(\[[^\]]*\])?;/ || lines[i] ~ /^    .*\(\*[a-z]+_\)/) {
+        } else if (lines[i] ~ /^    [^\/]*[a-z0-9]_(\[[^]]*\])?;/ || lines[i] ~ /^    .*\(\*[a-z]+_\)/) {
             hidden = 1
         } else {
-            if (hidden && lines[i] ~ /^}/) result = result "    /* private fields */\n"
+            if (hidden && lines[i] ~ /^[}]/) result = result "    /* private fields */\n"
             result = result lines[i] "\n"
         }
     }
