@@ -4,11 +4,11 @@
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 file(READ "${PAGE}" page)
-string(REGEX MATCHALL "`test_[a-z_0-9]+: [a-z_0-9]+/[a-z_0-9]+`" entries "${page}")
+string(REGEX MATCHALL "`test_[a-z_0-9]+: [a-z_0-9]+/[A-Za-z_0-9]+`" entries "${page}")
 list(LENGTH entries count)
 set(missing "")
 foreach(entry IN LISTS entries)
-  string(REGEX MATCH "`(test_[a-z_0-9]+): ([a-z_0-9]+)/([a-z_0-9]+)`" ignored "${entry}")
+  string(REGEX MATCH "`(test_[a-z_0-9]+): ([a-z_0-9]+)/([A-Za-z_0-9]+)`" ignored "${entry}")
   set(program "${CMAKE_MATCH_1}")
   set(test "Test\\(${CMAKE_MATCH_2}, *${CMAKE_MATCH_3}[,)]")
   if(NOT EXISTS "${TESTS}/${program}.c")
