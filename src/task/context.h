@@ -17,10 +17,11 @@
  * after a switch asks a function that is not inlined.
  *
  * FLOATING-POINT MODES. The ABIs count them (rounding, masks, flush to zero) among the callee-saved registers.
- * Reading mxcsr costs more than all the rest of a switch: 4.6 of 7 ns on a Zen 4, and comparing before loading
- * made it 9.6. So a fiber chooses: one made with `own_modes` is left and entered with its modes saved and
- * loaded; among the others a switch leaves them alone, and what one of them sets, the next one sees. Exception
- * flags go with the modes where these are switched, and otherwise with the thread, as in any function call.
+ * On x86-64 reading mxcsr is what costs: on a Zen 4 a switch takes 3.8 ns without the modes and 5.3 with them;
+ * to compare before loading made it slower (9.6 instead of 7.0 in another sitting). So a fiber chooses: one made
+ * with `own_modes` is left and entered with its modes saved and loaded; among the others a switch leaves them
+ * alone, and what one of them sets, the next one sees. Exception flags go with the modes where these are
+ * switched, and otherwise with the thread, as in any function call.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_CONTEXT_H
