@@ -1,5 +1,6 @@
-// Bide in C++17, as thin as it can be: errors are exceptions, handles free themselves, and a future that is under way
-// is cancelled before its storage goes. All of Bide's functions can be used beside it; copy it and add what you need.
+// Bide in C++17, as thin as it can be: errors are exceptions, handles free themselves, and a future that is
+// under way is cancelled before its storage goes. All of Bide's functions can be used beside it; copy it and
+// add what you need.
 //
 // INVARIANTS
 // 1. A pending<> stays where it is: the kernel and Bide know its address while it is under way.
@@ -87,7 +88,8 @@ inline void write_all(const handle &conn, std::string_view text, bide_instant de
 
 // --- futures ---
 
-// A future of Bide's, prepared by one of its functions: `pending<bide_timer> tick(bide_timer_after, BIDE_SECONDS(1))`.
+// A future of Bide's, prepared by one of its functions:
+// `pending<bide_timer> tick(bide_timer_after, BIDE_SECONDS(1))`.
 template <typename Future> class pending {
   public:
     template <typename Prepare, typename... Arguments>

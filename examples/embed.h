@@ -1,7 +1,8 @@
-/* An alarm clock that lives in another event loop: what embed_libev and embed_glib have in common. The loop's part
- * is small, and stands in those two:
+/* An alarm clock that lives in another event loop: what embed_libev and embed_glib have in common. The loop's
+ * part is small, and stands in those two:
  *
- *  - watch `fd` for reading, and be awake at `next_deadline`, asked for anew before each sleep: then embed_turn();
+ *  - watch `fd` for reading, and be awake at bide_reactor_next_deadline(), asked anew before each sleep:
+ *    then embed_turn();
  *  - before each sleep, and after each turn, embed_step() if embed_woken();
  *  - have a call that ends the loop's sleep from another thread, for wakers.
  *
@@ -49,8 +50,9 @@ extern const struct example_option embed_options[1];
     "counts. Who connects to its address, which is the first line it prints, is told how often there was\n" \
     "an alarm. Exits with 0 on SIGTERM and SIGINT, and after the last alarm when the input has ended.\n"
 
-/* Begins, in a reactor of its own, which becomes the calling thread's. Returns 0 or an error; embed_end() follows
- * in either case. `wake_loop` ends the loop's sleep, or keeps it from beginning, and is called by any thread. */
+/* Begins, in a reactor of its own, which becomes the calling thread's. Returns 0 or an error; embed_end()
+ * follows in either case. `wake_loop` ends the loop's sleep, or keeps it from beginning, and is called by any
+ * thread. */
 int embed_begin(struct embed *embed, const struct example_program *program, int argc, char **argv,
                 void (*wake_loop)(void));
 
@@ -63,7 +65,8 @@ void embed_step(struct embed *embed);
 /* One turn of the reactor, without waiting. */
 void embed_turn(struct embed *embed);
 
-/* Puts everything away. `error`: what embed_begin() or the loop's part failed with, or 0. Returns the exit code. */
+/* Puts everything away. `error`: what embed_begin() or the loop's part failed with, or 0. Returns the exit
+ * code. */
 int embed_end(struct embed *embed, int error);
 
 #endif

@@ -1,4 +1,5 @@
-/* Bide inside GLib's main loop: one GSource with the reactor's descriptor and, as its ready time, the next deadline.
+/* Bide inside GLib's main loop: one GSource with the reactor's descriptor and, as its ready time, the next
+ * deadline.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "embed.h"

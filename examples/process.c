@@ -1,5 +1,5 @@
-/* Runs a program with a limit of time. Its end is awaited by a pidfd, its output by a pipe, both in one set: no
- * SIGCHLD, no polling, and no process that got its number later is ever hit.
+/* Runs a program with a limit of time. Its end is awaited by a pidfd, its output by a pipe, both in one set:
+ * no SIGCHLD, no polling, and no process that got its number later is ever hit.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -133,7 +133,8 @@ static int attend(struct child *child)
     }
     if (error || child->ended.result) return error ? error : child->ended.result;
 
-    /* What it wrote last. Its own children, if it left any, may have the pipe open: they are not waited for. */
+    /* What it wrote last. Its own children, if it left any, may have the pipe open: they are not waited for.
+     * */
     if (bide_set_remove(&child->set, &child->reading) == BIDE_COMPLETED)
         (void)hand_on(child, child->io.result);
     (void)hand_on(child, bide_read(child->output, child->buffer, sizeof child->buffer, BIDE_NOW));

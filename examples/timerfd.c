@@ -1,5 +1,5 @@
-/* Ticks at the full seconds of the clock on the wall, by a timerfd wrapped as a handle: what Bide's own timers,
- * which follow the monotonic clock, are not for.
+/* Ticks at the full seconds of the clock on the wall, by a timerfd wrapped as a handle: what Bide's own
+ * timers, which follow the monotonic clock, are not for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

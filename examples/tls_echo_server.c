@@ -1,6 +1,6 @@
-/* An echo server for TLS, as plain code on some threads: each accepts from the one listener, serves a client to its
- * end, and accepts the next. Every wait is raced against the stop. (echo.c is a server of the other kind, one thread
- * with a state machine for each client.)
+/* An echo server for TLS, as plain code on some threads: each accepts from the one listener, serves a client
+ * to its end, and accepts the next. Every wait is raced against the stop. (echo.c is a server of the other
+ * kind, one thread with a state machine for each client.)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
@@ -46,8 +46,8 @@ static void on_signal(int number)
     bide_event_set(&stop);
 }
 
-/* Waits for the future: 0, or BIDE_ETIMEDOUT, or BIDE_ECANCELED if the stop came first. One that finished at the
- * same moment counts, for it may hold a connection. */
+/* Waits for the future: 0, or BIDE_ETIMEDOUT, or BIDE_ECANCELED if the stop came first. One that finished at
+ * the same moment counts, for it may hold a connection. */
 static int await_unless_stopped(bide_future *future, bide_instant deadline)
 {
     bide_event_waiting stopped;

@@ -1,5 +1,5 @@
-/* Reads one line from standard input with a limit of time. One call of Bide in a program that otherwise blocks:
- * the descriptor is lent for the wait, and is afterwards as it was, in the same mode.
+/* Reads one line from standard input with a limit of time. One call of Bide in a program that otherwise
+ * blocks: the descriptor is lent for the wait, and is afterwards as it was, in the same mode.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "common.h"

@@ -1,4 +1,5 @@
-/* Bide inside other event loops: the examples embed_libev and embed_glib. What is true of one is true of the other.
+/* Bide inside other event loops: the examples embed_libev and embed_glib. What is true of one is true of the
+ * other.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -66,8 +67,8 @@ static long switches_of(pid_t process, bool *asleep)
     return sum;
 }
 
-/* When all of them have gone to sleep. Two looks that are the same: while the first one looked at the one thread,
- * another may have woken it. */
+/* When all of them have gone to sleep. Two looks that are the same: while the first one looked at the one
+ * thread, another may have woken it. */
 static long switches_when_asleep(pid_t process)
 {
     bool asleep;
