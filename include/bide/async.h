@@ -204,7 +204,8 @@ enum {
 /**
  * An operation of the caller's: does its system calls on the descriptor without blocking, and returns a
  * count, an error (bide_last_error() after a failed call; BIDE_EAGAIN: wait in its own direction),
- * BIDE_WANT_READ or BIDE_WANT_WRITE. It must not wait, and not free the handle.
+ * BIDE_WANT_READ or BIDE_WANT_WRITE. It must not wait, and not free the handle. What holds of Bide's own operations
+ * (no SIGPIPE, nothing moved when stopped) is up to it.
  */
 typedef bide_ssize (*bide_operation)(void *arg, bide_fd fd);
 

@@ -185,6 +185,10 @@ BIDE_API int bide_block_on(bide_future *future);
 /**
  * @brief As bide_block_on(), with a deadline, after which the future is cancelled.
  *
+ * Both drive the thread's current reactor (bide_reactor_current()). A future on another one waits for whoever
+ * drives that: enter it first, or use the direct calls and bide_io_await(), which drive the reactor of their
+ * handle.
+ *
  * @return 0 if the future finished (also when it did so while being cancelled); BIDE_EAGAIN for BIDE_NOW and
  *   BIDE_ETIMEDOUT for any other deadline when it did not; else as bide_block_on().
  */
@@ -210,6 +214,9 @@ BIDE_API int bide_cancel(bide_future *future);
  *
  * @param futures `count` pointers, all distinct; each is polled until one is ready.
  * @param count 1 to INT_MAX.
+ * A loser is done with, like any cancelled future: prepare it anew before it is raced again, or its old end wins
+ * at once. Streams, such as an interval, may be raced again as they are.
+ *
  * @return the index of the winner (among several ready at once each has the same chance); BIDE_EINVAL for
  *   NULL or no futures; or an error of bide_block_on() or of polling a member, after which all are cancelled.
  *

@@ -20,10 +20,11 @@
  * written in a child that has one thread: needs no atomic access. */
 extern uint32_t bide_os_forks;
 
+/* What a layer has done at a fork. The child's handlers run when bide_os_forks has grown already. */
 struct bide_os_fork_handlers {
-    void (*prepare)(void); /* locks; run in the order opposite to that of the calls of bide_os_at_fork */
-    void (*parent)(void);  /* unlocks */
-    void (*child)(void);   /* unlocks and gives up; bide_os_forks has grown already; in the order of the calls */
+    void (*prepare)(void); /* locks; in the order opposite to that of the calls of bide_os_at_fork */
+    void (*parent)(void);  /* unlocks; in the order of the calls */
+    void (*child)(void);   /* unlocks and gives up; likewise */
 };
 
 /* Has the handlers run at each fork from now on. To be called once a table: `*done` is set, by one caller of
