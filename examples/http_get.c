@@ -52,23 +52,23 @@ struct download {
 /* --- telling --- */
 
 /* "512 bytes", "1.5 MiB". */
-static const char *size_text(char text[LINE], double bytes)
+static const char *size_text(char text[EXAMPLE_TEXT], double bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     if (bytes < 1024) {
-        (void)snprintf(text, LINE, "%.0f bytes", bytes);
+        (void)snprintf(text, EXAMPLE_TEXT, "%.0f bytes", bytes);
         return text;
     }
     size_t unit = 0;
     for (bytes /= 1024; bytes >= 1024 && unit + 1 < sizeof units / sizeof *units; unit++)
         bytes /= 1024;
-    (void)snprintf(text, LINE, "%.1f %s", bytes, units[unit]);
+    (void)snprintf(text, EXAMPLE_TEXT, "%.1f %s", bytes, units[unit]);
     return text;
 }
 
 static void show_progress(struct download *it)
 {
-    char taken[LINE], length[LINE], rate[LINE], bar[BAR + 1];
+    char taken[EXAMPLE_TEXT], length[EXAMPLE_TEXT], rate[EXAMPLE_TEXT], bar[BAR + 1];
     bide_instant now = bide_now();
     if (!it->shows || bide_instant_since(now, it->shown) < BIDE_MILLISECONDS(100)) return;
     it->shown = now;
@@ -103,7 +103,7 @@ static int fail(const struct download *it, const char *what)
 
 static int fail_with(const struct download *it, bide_ssize error)
 {
-    char what[LINE], time[EXAMPLE_TEXT], size[LINE];
+    char what[LINE], time[EXAMPLE_TEXT], size[EXAMPLE_TEXT];
     if (error != BIDE_ETIMEDOUT) return fail(it, bide_strerror(error));
     (void)snprintf(what, sizeof what, "timed out: nothing came for %s, after %s of the body",
                    example_duration_text(time, timeout), size_text(size, (double)it->taken));
