@@ -253,7 +253,7 @@ Test(http, a_host_that_does_not_answer_is_given_up_with_124_and_one_that_refuses
     RUN(&r, HTTP_GET, url, "--timeout", "200ms");
     assert_status(&r, 124);
     (void)snprintf(said, sizeof said, "; tried %s no answer", place.text);
-    assert_has(r.err, "timed out after 2");
+    assert_has(r.err, "timed out after ");
     assert_has(r.err, said);
     empty(&full);
 
@@ -403,7 +403,7 @@ static void remove_site(const char *folder)
 
 static bool same_files(const char *a, const char *b)
 {
-    char command[256];
+    char command[512];
     (void)snprintf(command, sizeof command, "cmp -s %s %s", a, b);
     return system(command) == 0;
 }
