@@ -4,9 +4,6 @@
 
 #include "os/assert.h"
 
-_Static_assert(offsetof(struct bide_fiber, sp) == BIDE_FIBER_SP, "as the assembler has it");
-_Static_assert(offsetof(struct bide_fiber, modes) == BIDE_FIBER_MODES, "as the assembler has it");
-
 void bide_fiber_make(struct bide_fiber *fiber, void *stack, size_t size, void (*entry)(void *arg), void *arg,
                      bool own_modes)
 {

@@ -6,6 +6,9 @@
 
 #include <string.h>
 
+_Static_assert(offsetof(struct bide_fiber, sp) == BIDE_FIBER_SP, "as the assembler has it");
+_Static_assert(offsetof(struct bide_fiber, modes) == BIDE_FIBER_MODES, "as the assembler has it");
+
 /* Stack pointers are multiples of sixteen bytes wherever functions are called. */
 #define ALIGNMENT ((uintptr_t)15)
 
