@@ -398,6 +398,32 @@ Test(control, freeing_the_handle_and_cancelling_end_the_tries)
     expect_nothing_left(before);
 }
 
+/* The next try would have been much later: its timer is in the future's storage, which the caller takes back. */
+Test(control, a_last_try_that_ends_the_send_leaves_no_timer_armed)
+{
+    bide_address where;
+    bide_async *receiver = name_unix(&where), *sender = unnamed_unix();
+    (void)fill_queue(sender, &where);
+    for (int round = 0; round < 2; round++) {
+        struct counter counter = {0};
+        bide_message message;
+        bide_message_send_init(&message, sender, "y", 1);
+        message.address = where;
+        cr_assert_gives(poll_with(&message.future, counting(&counter)), BIDE_PENDING);
+        cr_assert_ok(bide_timer_set_after(&message.transfer_.retry_, LONG));
+        char byte;
+        if (round == 0)
+            cr_assert_gives(bide_recv(receiver, &byte, 1, BIDE_NOW), 1);
+        else
+            cr_assert_ok(bide_async_free(sender));
+        cr_assert_ok(bide_await(&message.future, bide_after(-1)));
+        cr_assert_gives(message.result, round == 0 ? 1 : BIDE_ECANCELED);
+        cr_assert_eq(stats_now().timers_pending, 0, "round %d: the timer is armed", round);
+    }
+    cr_assert_ok(bide_async_free(receiver));
+    expect_nothing_left(before);
+}
+
 Test(control, the_tries_need_no_reactor_but_the_sockets)
 {
     bide_reactor *reactor;

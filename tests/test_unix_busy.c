@@ -142,6 +142,22 @@ Test(unix_busy, a_connect_that_waits_is_refused_when_the_listener_closes)
     expect_nothing_left(before);
 }
 
+Test(unix_busy, a_last_try_that_ends_the_connect_leaves_no_timer_armed)
+{
+    struct full full;
+    make_full(&full);
+    struct counter counter = {0};
+    bide_connecting connecting;
+    bide_unix_connecting_init(&connecting, &full.where);
+    cr_assert_gives(poll_with(&connecting.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_timer_set_after(&connecting.retry_, LONG));
+    free_full(&full);
+    cr_assert_ok(bide_await(&connecting.future, bide_after(-1)));
+    cr_assert_gives(connecting.result, BIDE_ECONNREFUSED);
+    cr_assert_eq(stats_now().timers_pending, 0);
+    expect_nothing_left(before);
+}
+
 /* --- what a stream costs -------------------------------------------------------------------------------- */
 
 /* The kernel may give less than is there: at the border of what was sent with descriptors. */

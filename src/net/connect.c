@@ -90,7 +90,6 @@ static int connecting_poll(bide_future *self, bide_context *cx)
         else if (error)
             return finish(connecting, error);
     }
-    (void)bide_future_cancel(&connecting->retry_.future, cx);
     int answer = bide_future_poll(&connecting->io_.future, cx);
     return answer == BIDE_READY ? finish(connecting, (int)connecting->io_.result) : answer;
 }

@@ -17,7 +17,11 @@ void bide_retry_later(bide_timer *timer, bide_duration *delay)
 
 int bide_retry_wait(bide_timer *timer, bide_context *cx)
 {
-    if (cx->flags_ & BIDE_CONTEXT_LAST_TRY) return BIDE_READY;
+    if (cx->flags_ & BIDE_CONTEXT_LAST_TRY) {
+        /* It may be armed, and the try may be the end of the storage that it is in. */
+        (void)bide_future_cancel(&timer->future, cx);
+        return BIDE_READY;
+    }
     int answer = bide_future_poll(&timer->future, cx);
     if (answer != BIDE_READY) return answer;
     int error = bide_timer_error(timer);

@@ -10,8 +10,8 @@
  * latest one, at first 0. */
 void bide_retry_later(bide_timer *timer, bide_duration *delay);
 
-/* Waits until the next try is due. BIDE_READY: it is, which is always so for a last try; BIDE_PENDING; or why
- * the timer could not be armed. */
+/* Waits until the next try is due. BIDE_READY: it is, which is always so for a last try, and the timer is not
+ * armed; BIDE_PENDING; or why the timer could not be armed. */
 int bide_retry_wait(bide_timer *timer, bide_context *cx);
 
 #endif
