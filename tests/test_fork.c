@@ -112,6 +112,10 @@ static void use_everything(void *arg)
     }
     CHECK(bide_async_free(pair[0]) == 0);
     CHECK(bide_async_free(pair[1]) == 0);
+    bide_reactor *reactor;
+    CHECK(bide_reactor_new(&reactor, NULL) == 0);
+    CHECK(bide_reactor_run_once(reactor, BIDE_NOW) == 0);
+    CHECK(bide_reactor_free(reactor) == 0);
     CHECK(bide_shutdown() == 0);
 }
 
@@ -288,6 +292,72 @@ Test(fork, futures_that_were_under_way_end_with_EFORKED_and_count_for_nothing, .
     free_pair(all.pair);
 }
 
+/* A waker that stops in the middle, as one does that writes to a pipe, until it may go on. */
+struct held_wake {
+    atomic_bool entered, open;
+    bide_event event;
+    bide_event_waiting waiting;
+    bide_set set;
+    bide_set_member member;
+    bide_context cx;
+};
+
+static void wake_held(void *arg)
+{
+    struct held_wake *held = arg;
+    atomic_store(&held->entered, true);
+    AWAIT(atomic_load(&held->open));
+}
+
+static void *set_held(void *arg)
+{
+    bide_event_set(&((struct held_wake *)arg)->event);
+    return NULL;
+}
+
+static void end_waiting(void *arg)
+{
+    struct held_wake *held = arg;
+    CHECK(bide_future_cancel(&held->waiting.future, &held->cx) == BIDE_COMPLETED);
+    CHECK(held->waiting.result == 0);
+    use_everything(NULL);
+}
+
+static void end_set(void *arg)
+{
+    struct held_wake *held = arg;
+    CHECK(bide_set_remove(&held->set, &held->member) == BIDE_COMPLETED);
+    CHECK(bide_future_cancel(&held->set.future, &held->cx) == BIDE_READY);
+    use_everything(NULL);
+}
+
+Test(fork, a_wake_that_another_thread_was_running_is_not_waited_for_in_the_child, .timeout = 30,
+     .init = make_failed_pipe, .fini = close_failed_pipe)
+{
+    for (int in_set = 0; in_set < 2; in_set++) {
+        struct held_wake held;
+        bide_waker waker = {wake_held, &held};
+        pthread_t setter;
+        atomic_init(&held.entered, false);
+        atomic_init(&held.open, false);
+        (void)bide_sleep(BIDE_MICROSECONDS(1));
+        bide_context_init(&held.cx, waker);
+        cr_assert_ok(bide_event_init(&held.event, BIDE_EVENT_AUTO));
+        bide_event_waiting_init(&held.waiting, &held.event);
+        bide_set_init(&held.set);
+        if (in_set) cr_assert_ok(bide_set_add(&held.set, &held.member, &held.waiting.future, NULL));
+        bide_future *future = in_set ? &held.set.future : &held.waiting.future;
+        cr_assert_gives(bide_future_poll(future, &held.cx), BIDE_PENDING);
+        cr_assert_eq(pthread_create(&setter, NULL, set_held, &held), 0);
+        AWAIT(atomic_load(&held.entered));
+        in_child(in_set ? end_set : end_waiting, &held);
+        atomic_store(&held.open, true);
+        cr_assert_eq(pthread_join(setter, NULL), 0);
+        cr_assert_gives(bide_future_poll(future, &held.cx), BIDE_READY);
+    }
+    cr_assert_ok(bide_shutdown());
+}
+
 /* A future whose poll forks, as a state machine that starts workers does. */
 struct forking {
     bide_future future;
@@ -397,6 +467,8 @@ static void *work(void *arg)
             cr_assert_ok(bide_async_free(other));
         else if (fd >= 0)
             (void)close(fd);
+        bide_reactor *reactor;
+        if (bide_reactor_new(&reactor, NULL) == 0) cr_assert_ok(bide_reactor_free(reactor));
         atomic_fetch_add(&worker->rounds, 1);
     }
     free_pair(pair);

@@ -517,6 +517,35 @@ Test(pool, a_child_may_shut_down_while_its_parent_does)
     cr_assert_ok(worker_join(&worker));
     finish(&held);
 }
+
+static void leave(void)
+{
+    _exit(0);
+}
+
+/* The child has one thread, which is no longer the pool's: what is refused inside a job is not there. */
+static bide_ssize fork_and_return(void *arg)
+{
+    pid_t child = fork();
+    struct place place;
+    if (child) return child;
+    (void)arg;
+    if (bide_job_run(note_place, &place, BIDE_NEVER) != 42) _exit(1);
+    if (bide_shutdown() != 0) _exit(2);
+    /* The return ends the last thread, and so the process: without what the runner does then. */
+    if (atexit(leave) != 0) _exit(3);
+    return 0;
+}
+
+Test(pool, a_job_may_fork_and_return_in_the_child)
+{
+    for (int round = 0; round < 10; round++) {
+        pid_t child = (pid_t)bide_job_run(fork_and_return, NULL, BIDE_NEVER);
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert_eq(status, 0, "status %#x", (unsigned)status);
+    }
+}
 #endif
 
 /* --- misuse and multitude ------------------------------------------------------------------------------- */

@@ -27,6 +27,10 @@
 #include "future/event.h"
 
 #include "future/waiter.h"
+#include "os/fork.h"
+
+/* Above the flags of a waiter: the forks before it was linked. */
+#define FORKS_SHIFT 8
 
 enum { SET = 1u, WAITED = 2u, SETTING = 4u, MORE = 8u };
 
@@ -182,6 +186,18 @@ static bool try_take(bide_event *event)
     return false;
 }
 
+static uint32_t flags_for(const bide_context *cx)
+{
+    return (cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0u) | bide_os_forks << FORKS_SHIFT;
+}
+
+/* Whether it was linked before a fork, by the parent: a thread that was just waking it is not here to finish,
+ * and the batch that it may be in was that thread's. */
+static bool is_parents(const bide_waiter *waiter)
+{
+    return waiter->flags_ >> FORKS_SHIFT != (bide_os_forks << FORKS_SHIFT) >> FORKS_SHIFT;
+}
+
 static void leave_queue(bide_event *event, bide_waiter *waiter)
 {
     bide_waiter_unlink(waiter);
@@ -198,8 +214,7 @@ static bool take_or_link(bide_event_waiting *waiting, bide_context *cx)
             if (try_take(event)) return true;
             seen = atomic_load(word_of(event));
         } else if (atomic_compare_exchange_weak(word_of(event), &seen, seen | WAITED)) {
-            uint32_t flags = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
-            bide_waiter_link(&event->queue_, &waiting->waiter_, cx->waker_, flags);
+            bide_waiter_link(&event->queue_, &waiting->waiter_, cx->waker_, flags_for(cx));
             return false;
         }
     }
@@ -207,7 +222,8 @@ static bool take_or_link(bide_event_waiting *waiting, bide_context *cx)
 
 static int finish(bide_event_waiting *waiting)
 {
-    bide_waiter_quiesce(&waiting->waiter_);
+    if (bide_waiter_state(&waiting->waiter_) != 0 && !is_parents(&waiting->waiter_))
+        bide_waiter_quiesce(&waiting->waiter_);
     waiting->waiter_.state_ = 0;
     waiting->result = 0;
     return BIDE_READY;
@@ -225,11 +241,11 @@ static int waiting_poll(bide_future *self, bide_context *cx)
     bool ready = false;
     if (state & BIDE_WAITER_GRANTED) {
         /* Granted, and perhaps still in the setter's batch. */
-        if (state & BIDE_WAITER_LINKED) bide_waiter_unlink(waiter);
+        if ((state & BIDE_WAITER_LINKED) && !is_parents(waiter)) bide_waiter_unlink(waiter);
         ready = true;
     } else if (state & BIDE_WAITER_LINKED) {
         waiter->waker_ = cx->waker_;
-        waiter->flags_ = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
+        waiter->flags_ = flags_for(cx);
     } else {
         ready = take_or_link(waiting, cx);
     }
@@ -245,12 +261,10 @@ static int waiting_cancel(bide_future *self, bide_context *cx)
     bide_os_mutex *lock = bide_wait_lock(waiting->event_);
     uint32_t state = bide_waiter_state(waiter);
     bool granted = (state & BIDE_WAITER_GRANTED) != 0;
-    if (state & BIDE_WAITER_LINKED) {
-        if (granted)
-            bide_waiter_unlink(waiter);
-        else
-            leave_queue(waiting->event_, waiter);
-    }
+    if ((state & BIDE_WAITER_LINKED) && !granted)
+        leave_queue(waiting->event_, waiter);
+    else if ((state & BIDE_WAITER_LINKED) && !is_parents(waiter))
+        bide_waiter_unlink(waiter);
     bide_wait_unlock(lock);
     if (granted) {
         (void)finish(waiting);

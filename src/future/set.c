@@ -108,6 +108,12 @@ static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
 static void detach(bide_set *set)
 {
     if (bide_waiter_state(&set->waiter_) == 0) return;
+    if (is_parents(set)) {
+        /* A thread that was just waking it is not here to finish. */
+        bide_ring_init(&set->queue_);
+        bide_waiter_init(&set->waiter_);
+        return;
+    }
     bide_os_mutex *lock = bide_wait_lock(set);
     if (bide_waiter_state(&set->waiter_) & BIDE_WAITER_LINKED) {
         disarm(set);

@@ -8,6 +8,7 @@
  *   thread:  STARTED --> LOOKING --job--> RUNNING --> LOOKING --none--> ASLEEP --called--> LOOKING
  *                           |                                             | time is over
  *                           +--its life is over, or too many--> LEFT <----+
+ *            One whose job forks is no longer the pool's in the child, and ends with the job.
  *
  * INVARIANTS (everything is guarded by pool.lock, but for what says otherwise)
  * 1. A job is linked in pool.queue if and only if it is QUEUED; pool.queued is their number.
@@ -53,6 +54,7 @@ struct bide_pool_thread {
     bide_link link;          /* in pool.all */
     _Atomic uint32_t asleep; /* changes under the lock; read by the futex */
     bool coming;             /* counted in pool.coming */
+    bool orphaned;           /* its job has forked, and this is the child: it belongs to no pool */
     uint32_t life;           /* fixed */
     bide_os_thread thread;   /* fixed; written under the lock that its first step takes */
     bide_job *job;           /* NULL: none, or abandoned */
@@ -113,6 +115,7 @@ static void run_job(struct bide_pool_thread *self, bide_job *job)
     bide_os_mutex_unlock(&pool.lock);
     bide_ssize result = function(arg);
     bide_os_mutex_lock(&pool.lock);
+    if (self->orphaned) return;
     if (!self->job) {
         bide_os_mutex_unlock(&pool.lock);
         self->drop(arg);
@@ -171,6 +174,11 @@ static void live(void *arg)
             run_job(self, job);
     } while (self->life == pool.life && sleep_idle(self));
 
+    if (self->orphaned) {
+        bide_os_mutex_unlock(&pool.lock);
+        free(self);
+        return;
+    }
     bide_ring_remove(&self->link);
     *(self->life == pool.life ? &pool.threads : &pool.leaving) -= 1;
     struct bide_pool_thread *before = pool.left;
@@ -304,7 +312,10 @@ void bide_pool_forked(void)
     for (bide_link *link = pool.all.next_; link != &pool.all;) {
         struct bide_pool_thread *thread = thread_of(link);
         link = link->next_;
-        free(thread);
+        if (bide_os_thread_is_self(thread->thread))
+            thread->orphaned = true;
+        else
+            free(thread);
     }
     free(pool.left);
     bide_ring_init(&pool.all);

@@ -5,9 +5,9 @@
  * what belonged to the parent by the number of forks (sources, reactors made by hand) or by the reactor's life
  * (timers).
  *
- * Held over a fork, in this order: the global reactor's lock, the table of sources, and what the future layer
- * holds. A reactor made by hand is not known here, so that its lock may be stuck in the child; it is used no
- * more but to be freed.
+ * Held over a fork, in this order: the lists of freed reactors and of shutdown hooks, the global reactor's lock,
+ * the table of sources, and what the future layer holds. A reactor made by hand is not known here, so that its
+ * lock may be stuck in the child; it is used no more but to be freed, and made anew in bide_reactor_new.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/fork.h"
@@ -17,6 +17,7 @@
 
 static void prepare(void)
 {
+    bide_reactor_fork_prepare();
     bide_os_mutex_lock(&bide_reactor_global()->lock);
     bide_source_fork_prepare();
 }
@@ -25,12 +26,14 @@ static void in_parent(void)
 {
     bide_source_fork_done();
     bide_os_mutex_unlock(&bide_reactor_global()->lock);
+    bide_reactor_fork_done();
 }
 
 static void in_child(void)
 {
     bide_source_fork_done();
     bide_os_mutex_unlock(&bide_reactor_global()->lock);
+    bide_reactor_fork_done();
     bide_reactor_forget_shutdown();
     bide_reactor_give_up(bide_reactor_global());
     bide_descriptors_forked();

@@ -114,6 +114,9 @@ int bide_reactor_new(bide_reactor **out, const char *backend)
         reactor = calloc(1, sizeof *reactor);
         if (!reactor) return BIDE_ENOMEM;
         bide_ring_init(&reactor->parked);
+    } else if (bide_reactor_is_parents(reactor)) {
+        /* Freed before a fork; a thread that is not here may have had its lock for a stale timer. */
+        bide_reactor_give_up(reactor);
     }
     /* It counts from its making, whatever life it had before. */
     _Atomic uint64_t *const counts[] = {&reactor->turns, &reactor->events_seen, &reactor->timers_fired,
@@ -180,6 +183,18 @@ static int shut_down(void)
 
 /* Each shutdown returns only when everything is over, also what another one has begun. */
 static bide_os_mutex one_at_a_time;
+
+void bide_reactor_fork_prepare(void)
+{
+    bide_os_mutex_lock(&pool_lock);
+    bide_os_mutex_lock(&hooks_lock);
+}
+
+void bide_reactor_fork_done(void)
+{
+    bide_os_mutex_unlock(&hooks_lock);
+    bide_os_mutex_unlock(&pool_lock);
+}
 
 void bide_reactor_forget_shutdown(void)
 {

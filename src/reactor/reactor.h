@@ -115,6 +115,10 @@ struct bide_shutdown_hook {
  * nothing happens if it is listed already. */
 void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook);
 
+/* Keep the lists of freed reactors and of hooks whole during a fork. */
+void bide_reactor_fork_prepare(void);
+void bide_reactor_fork_done(void);
+
 /* In the child of a fork: one that another thread of the parent is in, perhaps for long, is not ours. */
 void bide_reactor_forget_shutdown(void);
 

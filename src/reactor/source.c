@@ -146,6 +146,8 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
     uint32_t word = ready ? BIDE_SOURCE_READY : 0;
     bide_os_mutex *lock = bide_wait_lock(source);
     source->fd = fd;
+    /* A thread that was left in the parent of a fork does not take its pin back. */
+    if (bide_source_is_parents(source)) atomic_store(&source->pins, CLOSING);
     atomic_store_explicit(&source->born, bide_os_forks, memory_order_relaxed);
     atomic_store_explicit(&source->flags, flags, memory_order_relaxed);
     atomic_store_explicit(&source->reactor, reactor, memory_order_relaxed);
