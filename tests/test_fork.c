@@ -607,6 +607,12 @@ static void wrap_and_exit(void *arg)
     CHECK(!is_blocking(0) && !is_blocking(1));
     CHECK(bide_async_free(out) == 0);
     CHECK(is_blocking(ends[1]));
+    /* But it gives back what it has changed itself. */
+    CHECK(dup2(ends[1], 1) == 1);
+    child = fork();
+    if (child == 0) exit(bide_async_new(&out, 1) == 0 && !is_blocking(1) ? 0 : 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(is_blocking(1) && !is_blocking(0));
     exit(0);
 }
 
