@@ -25,7 +25,9 @@
  * a time, like every future.
  *
  * **Fork.** In the child of a fork(2) a job that the parent had begun is ready with BIDE_EFORKED; its
- * function is not run or finished there. New jobs get threads of the child's own.
+ * function is not run or finished there. New jobs get threads of the child's own. A job may itself fork: the
+ * child's one thread is then no longer the pool's (it may call bide_shutdown()), and if the function returns
+ * there, the thread ends, and so the process.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
