@@ -21,5 +21,6 @@
 #include <bide/set.h>
 #include <bide/time.h>
 #include <bide/timer.h>
+#include <bide/wheel.h>
 
 #endif

@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "faults.h"
 
+#include <bide/wheel.h>
+
 static int run_timers(void)
 {
     bide_timer timer;
@@ -115,6 +117,66 @@ static int run_event(void)
     return error;
 }
 
+/* Each form: sleeps, limits and intervals, and more sleeps than there is storage for at first. */
+static int run_wheel_of(bide_wheel_form form)
+{
+    enum { SLEEPS = 1500 };
+    static bide_wheel_sleeping many[SLEEPS];
+    struct counter counter = {0};
+    bide_wheel_options options;
+    bide_wheel *wheel;
+    bide_wheel_options_init(&options);
+    options.form = form;
+    options.tick = BIDE_MICROSECONDS(100);
+    options.max_timeout = BIDE_SECONDS(1000);
+    options.channel_capacity = SLEEPS;
+    int error = bide_wheel_new(&wheel, &options);
+    if (error) return error;
+
+    error = bide_wheel_sleep(wheel, BIDE_MICROSECONDS(200));
+    if (!error) error = bide_wheel_sleep_until(wheel, bide_instant_add(bide_wheel_now(wheel), 1000));
+    bide_wheel_interval interval;
+    if (!error) error = bide_wheel_interval_init(&interval, wheel, BIDE_MICROSECONDS(150));
+    if (!error) error = bide_wheel_interval_wait(&interval);
+    if (!error) error = bide_wheel_interval_init_at(&interval, wheel, BIDE_NOW, BIDE_MICROSECONDS(150));
+    if (!error) error = bide_wheel_interval_wait(&interval);
+
+    bide_wheel_timeout limit;
+    if (!error) error = bide_wheel_sleeping_init(&many[0], wheel, BIDE_SECONDS(10));
+    if (!error) error = bide_wheel_timeout_init(&limit, wheel, &many[0].future, BIDE_SECONDS(1));
+    if (!error && poll_with(&limit.future, counting(&counter)) == BIDE_READY) error = limit.result;
+    if (!error && cancel_with(&limit.future, counting(&counter)) != BIDE_READY) error = WRONG;
+    if (!error) error = bide_wheel_timeout_init_stream(&limit, wheel, &many[0].future, BIDE_SECONDS(1));
+
+    int started = 0;
+    while (!error && started < SLEEPS) {
+        error = bide_wheel_sleeping_init_until(&many[started], wheel, bide_after(BIDE_SECONDS(500)));
+        if (!error) error = bide_wheel_sleeping_start(&many[started]);
+        started += error == 0;
+    }
+    if (started && bide_wheel_sleeping_reset(&many[0], BIDE_SECONDS(600)) != 0) error = WRONG;
+    bide_instant later = bide_instant_add(bide_wheel_now(wheel), BIDE_SECONDS(300));
+    if (started && bide_wheel_sleeping_reset_until(&many[0], later) != 0) error = WRONG;
+    for (int i = 0; i < started; i++)
+        if (bide_wheel_sleeping_cancel(&many[i]) != BIDE_READY) error = WRONG;
+    bide_wheel_stats stats;
+    if (bide_wheel_stats_read(wheel, &stats) != 0 || stats.pending != 0) error = WRONG;
+    if (!bide_is_never(bide_wheel_next(wheel))) error = WRONG;
+    end_of_faults();
+    if (bide_wheel_free(wheel) != 0) error = WRONG;
+    return error;
+}
+
+static int run_threaded_wheel(void)
+{
+    return run_wheel_of(BIDE_WHEEL_THREADED);
+}
+
+static int run_inline_wheel(void)
+{
+    return run_wheel_of(BIDE_WHEEL_INLINE);
+}
+
 const struct scenario scenarios_of_time[] = {
     {"timers", "timer_after timer_at timer_interval timer_interval_at timer_wait sleep sleep_until",
      run_timers},
@@ -124,6 +186,12 @@ const struct scenario scenarios_of_time[] = {
      run_setters},
     {"many timers", "timer_after", run_many_timers},
     {"timeout", "timeout_init block_on", run_timeout},
+    {"threaded wheel",
+     "wheel_new wheel_free wheel_sleep wheel_sleep_until wheel_interval_init wheel_interval_init_at "
+     "wheel_interval_wait wheel_timeout_init wheel_timeout_init_stream wheel_sleeping_start "
+     "wheel_sleeping_reset wheel_sleeping_reset_until wheel_sleeping_cancel wheel_stats_read wheel_next",
+     run_threaded_wheel},
+    {"inline wheel", "wheel_driving_init wheel_new wheel_free wheel_sleep", run_inline_wheel},
     {"event", "event_set event_wait event_waiting_init", run_event},
     {NULL, NULL, NULL},
 };

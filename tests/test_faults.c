@@ -10,6 +10,8 @@
 #define _GNU_SOURCE
 #include "faults.h"
 
+#include <bide/wheel.h>
+
 #include <bide/log.h>
 #include <bide/poller.h>
 
@@ -253,6 +255,13 @@ static const char *const without_calls[] = {
     "timer_will_fire",
     "version",
     "version_string",
+    "wheel_advance",
+    "wheel_now",
+    "wheel_options_init",
+    "wheel_sleeping_init",
+    "wheel_sleeping_init_until",
+    "wheel_sleeping_is_expired",
+    "wheel_sleeping_remaining",
 };
 
 static bool is_without_calls(const char *function)
@@ -310,6 +319,13 @@ Test(faults, functions_that_are_in_no_scenario_make_no_call)
     bide_set set;
     bide_timer timer;
     bide_timer_never(&timer);
+    bide_wheel *wheel;
+    bide_wheel_sleeping sleeping;
+    bide_wheel_options wheel_options;
+    bide_wheel_options_init(&wheel_options);
+    wheel_options.form = BIDE_WHEEL_INLINE;
+    wheel_options.clock = BIDE_WHEEL_MANUAL;
+    cr_assert_ok(bide_wheel_new(&wheel, &wheel_options));
 
     bide_calls_reset();
     any = bide_address_any(1);
@@ -359,10 +375,17 @@ Test(faults, functions_that_are_in_no_scenario_make_no_call)
     bide_timer_set_missed(&timer, BIDE_MISSED_SKIP);
     bide_timer_set_slack(&timer, 1000);
     (void)bide_timer_will_fire(&timer);
+    (void)bide_wheel_advance(wheel, bide_wheel_now(wheel));
+    bide_wheel_options_init(&wheel_options);
+    (void)bide_wheel_sleeping_init(&sleeping, wheel, 1);
+    (void)bide_wheel_sleeping_init_until(&sleeping, wheel, bide_instant_from_ns(5));
+    (void)bide_wheel_sleeping_is_expired(&sleeping);
+    (void)bide_wheel_sleeping_remaining(&sleeping);
     (void)bide_version();
     (void)bide_version_string();
     cr_assert_eq(bide_calls_total() + bide_calls_of(BIDE_CALL_ALLOC), 0, "%s", bide_calls_text());
 
+    cr_assert_ok(bide_wheel_free(wheel));
     bide_poller_free(poller);
     cr_assert_ok(bide_async_free(async));
     (void)close(peer);

@@ -82,6 +82,9 @@ extern "C" {
     X(BIDE_EBACKEND, -110, "unknown back end, or not available here (see BIDE_BACKEND)")        \
     X(BIDE_END, -111, "end: nothing more will come")                                            \
     X(BIDE_EEOF, -112, "end of the stream before all bytes came")                               \
+    X(BIDE_ETOOLONG, -113, "time-out longer than the wheel allows")                             \
+    X(BIDE_ENOCAPACITY, -114, "no room for another timer in the wheel")                         \
+    X(BIDE_ESHUTDOWN, -115, "the wheel was freed")                                              \
     X(BIDE_ERESOLVE_NONAME, -200, "no such host")                                               \
     X(BIDE_ERESOLVE_NODATA, -201, "the host has no address of the family")                      \
     X(BIDE_ERESOLVE_AGAIN, -202, "no answer from the name servers for now")                     \

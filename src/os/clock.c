@@ -17,6 +17,13 @@ bide_instant bide_now(void)
     return bide_instant_from_ns((int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec);
 }
 
+bide_instant bide_os_boot_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return bide_instant_from_ns((int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec);
+}
+
 bide_instant bide_after(bide_duration duration)
 {
     return bide_instant_add(bide_now(), duration);

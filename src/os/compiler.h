@@ -1,7 +1,9 @@
-/* What C11 has no word for. Each is a hint: without it the code is right, and slower.
+/* What C11 has no word for. Without it the code is right, and slower.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_COMPILER_H
 #define BIDE_OS_COMPILER_H
+
+#include <stdint.h>
 
 #if defined(__GNUC__)
 /* Keeps a rare path out of the common one, which then saves no registers. */
@@ -17,5 +19,18 @@
 #define BIDE_OS_PREFETCH(address) ((void)(address))
 #define BIDE_OS_STATIC_TLS
 #endif
+
+/* The number of zeros below the lowest one of `bits`, which is not 0. */
+static inline unsigned bide_os_lowest_one(uint64_t bits)
+{
+#if defined(__GNUC__)
+    return (unsigned)__builtin_ctzll(bits);
+#else
+    unsigned zeros = 0;
+    for (; !(bits & 1); bits >>= 1)
+        zeros++;
+    return zeros;
+#endif
+}
 
 #endif

@@ -26,6 +26,14 @@ static inline void bide_os_mutex_lock(bide_os_mutex *mutex)
         bide_os_mutex_lock_slow(mutex);
 }
 
+/* Takes it if it is free. */
+static inline bool bide_os_mutex_try(bide_os_mutex *mutex)
+{
+    uint32_t expected = 0;
+    return atomic_compare_exchange_strong_explicit(&mutex->word, &expected, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
 static inline void bide_os_mutex_unlock(bide_os_mutex *mutex)
 {
     /* release: what the holder wrote is seen by the next one's acquire. After the exchange the mutex may
