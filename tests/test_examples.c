@@ -141,6 +141,15 @@ Test(examples, help_names_every_option_and_exits_with_0)
 
 /* --- timers and the demonstration --- */
 
+Test(examples, idle_timeouts_closes_those_that_do_nothing_and_none_early)
+{
+    struct run r;
+    RUN(&r, IDLE_TIMEOUTS, "--connections", "20000", "--idle", "300ms", "--duration", "800ms");
+    assert_status(&r, 0);
+    assert_has(r.out, "pending in");
+    assert_has(r.out, "of 20000 connections are open, 0 were closed early.");
+}
+
 Test(examples, timers_prints_a_line_for_each_firing_and_none_is_early)
 {
     struct run r;

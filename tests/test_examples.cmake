@@ -149,7 +149,7 @@ if(BIDE_BUILD_EXAMPLES)
     target_compile_definitions(${test} PRIVATE
       BIDE_EXAMPLES="$<TARGET_FILE_DIR:bide_example_demo>"
       BIDE_DOCUMENTATION="${CMAKE_CURRENT_BINARY_DIR}/documentation")
-    foreach(example IN ITEMS connect demo echo_server timers udp_query)
+    foreach(example IN ITEMS connect demo echo_server idle_timeouts timers udp_query)
       add_dependencies(${test} bide_example_${example})
     endforeach()
     foreach(program IN LISTS BIDE_DRIVEN_PROGRAMS)

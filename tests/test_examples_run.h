@@ -16,6 +16,7 @@
 
 #define CONNECT BIDE_EXAMPLES "/connect"
 #define ECHO_SERVER BIDE_EXAMPLES "/echo_server"
+#define IDLE_TIMEOUTS BIDE_EXAMPLES "/idle_timeouts"
 #define TIMERS BIDE_EXAMPLES "/timers"
 #define DEMO BIDE_EXAMPLES "/demo"
 #define UDP_QUERY BIDE_EXAMPLES "/udp_query"
