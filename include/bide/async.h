@@ -11,19 +11,20 @@
  * time. **Waiting.** Only functions that take a deadline wait for readiness; bide_async_free() and
  * bide_async_into_fd() wait for system calls of other threads on the descriptor.
  *
- * **Fork.** In the child of a fork(2) the parent's handles give BIDE_EFORKED; bide_async_into_fd() there gives the
- * descriptor out, to be wrapped anew, and bide_async_free() closes the child's copy: neither changes what the parent
- * has. The child has a fresh global reactor. Events and sets that threads of the parent were waiting on, and
- * reactors made by hand, are of no use in the child but to be freed or initialised anew. Do not fork in a waker.
+ * **Fork.** In the child of a fork(2) the parent's handles give BIDE_EFORKED; bide_async_into_fd() there
+ * gives the descriptor out, to be wrapped anew, and bide_async_free() closes the child's copy: neither
+ * changes what the parent has. The child has a fresh global reactor. Events and sets that threads of the
+ * parent were waiting on, and reactors made by hand, are of no use in the child but to be freed or
+ * initialised anew. Do not fork in a waker.
  *
  * **Deadlines.** BIDE_NEVER waits for ever; BIDE_NOW tries once and gives BIDE_EAGAIN; any other gives
  * BIDE_ETIMEDOUT once it has passed and a last try found nothing. Operations that finish at the same moment
  * keep their result.
  *
  * **Errors of every operation**, besides those of its system call: BIDE_ECANCELED (the handle was freed, or
- * its reactor shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EFORKED (made by the parent of this process), BIDE_EDEADLK (inside a waker), BIDE_EINVAL
- * (NULL), BIDE_ENOMEM (first wait of a thread), and for futures polled in the background BIDE_ENOTHREAD and
- * BIDE_ENOTSUP.
+ * its reactor shut down, meanwhile), BIDE_EFREED (freed before), BIDE_EFORKED (made by the parent of this
+ * process), BIDE_EDEADLK (inside a waker), BIDE_EINVAL (NULL), BIDE_ENOMEM (first wait of a thread), and for
+ * futures polled in the background BIDE_ENOTHREAD and BIDE_ENOTSUP.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -204,8 +205,8 @@ enum {
 /**
  * An operation of the caller's: does its system calls on the descriptor without blocking, and returns a
  * count, an error (bide_last_error() after a failed call; BIDE_EAGAIN: wait in its own direction),
- * BIDE_WANT_READ or BIDE_WANT_WRITE. It must not wait, and not free the handle. What holds of Bide's own operations
- * (no SIGPIPE, nothing moved when stopped) is up to it.
+ * BIDE_WANT_READ or BIDE_WANT_WRITE. It must not wait, and not free the handle. What holds of Bide's own
+ * operations (no SIGPIPE, nothing moved when stopped) is up to it.
  */
 typedef bide_ssize (*bide_operation)(void *arg, bide_fd fd);
 

@@ -65,8 +65,8 @@ BIDE_API void bide_bulk_write(bide_bulk *bulk, bide_async *async, const void *bu
  * @param offset where in the file to begin, in bytes.
  * @param length how many bytes; or BIDE_TO_THE_END.
  * @param[out] done NULL, or where the number of bytes sent is put, on every outcome.
- * @return 0; BIDE_EEOF: the file ended before `length` bytes; an error of the socket (BIDE_EPIPE …; no
- *   signal is raised) or of the file (BIDE_EBADF, BIDE_EIO, BIDE_EISDIR …); BIDE_EINVAL: NULL, `offset` or the end
+ * @return 0; BIDE_EEOF: the file ended before `length` bytes; an error of the socket (BIDE_EPIPE …; no signal
+ *   is raised) or of the file (BIDE_EBADF, BIDE_EIO, BIDE_EISDIR …); BIDE_EINVAL: NULL, `offset` or the end
  *   of the part beyond what files can have, or a borrowed descriptor that blocks.
  *
  * @code

@@ -22,8 +22,9 @@ extern "C" {
  * @brief The list of all constants: X(name, value, message).
  *
  * Values -1 to -99 stand for errors of the system, -100 to -199 for Bide's own, -200 to -299 for those of
- * resolving names. They are part of the ABI and never change. A few numbers of the system have the meaning of one
- * of Bide's own and become it: a connection that the kernel gave up gives BIDE_ETIMEDOUT, also without a deadline.
+ * resolving names. They are part of the ABI and never change. A few numbers of the system have the meaning of
+ * one of Bide's own and become it: a connection that the kernel gave up gives BIDE_ETIMEDOUT, also without a
+ * deadline.
  */
 #define BIDE_ERRORS(X)                                                                          \
     X(BIDE_EAGAIN, -1, "operation would have to wait")                                          \

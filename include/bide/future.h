@@ -213,9 +213,8 @@ BIDE_API int bide_cancel(bide_future *future);
  * that failed.
  *
  * @param futures `count` pointers, all distinct; each is polled until one is ready.
- * @param count 1 to INT_MAX.
- * A loser is done with, like any cancelled future: prepare it anew before it is raced again, or its old end wins
- * at once. Streams, such as an interval, may be raced again as they are.
+ * @param count 1 to INT_MAX. A loser is done with, like any cancelled future: prepare it anew before it is
+ * raced again, or its old end wins at once. Streams, such as an interval, may be raced again as they are.
  *
  * @return the index of the winner (among several ready at once each has the same chance); BIDE_EINVAL for
  *   NULL or no futures; or an error of bide_block_on() or of polling a member, after which all are cancelled.

@@ -31,8 +31,8 @@ extern "C" {
 
 /**
  * Takes one message: `message` is a line without its end, valid during the call; `error` the reason, a
- * negative constant. Called on whatever thread has something to tell, also on several at once, with no lock of
- * Bide's held, and never in a signal handler; it may call Bide. What it causes itself is not logged.
+ * negative constant. Called on whatever thread has something to tell, also on several at once, with no lock
+ * of Bide's held, and never in a signal handler; it may call Bide. What it causes itself is not logged.
  */
 typedef void (*bide_log_fn)(void *arg, int error, const char *message);
 
@@ -43,7 +43,8 @@ typedef void (*bide_log_fn)(void *arg, int error, const char *message);
  *
  * @param log NULL: nobody.
  * @param arg handed to it; stays the caller's.
- * @return 0, BIDE_ENOMEM, or BIDE_EDEADLK inside a log function; after an error nothing has changed. Thread-safe.
+ * @return 0, BIDE_ENOMEM, or BIDE_EDEADLK inside a log function; after an error nothing has changed.
+ * Thread-safe.
  */
 BIDE_API int bide_set_log(bide_log_fn log, void *arg);
 

@@ -13,8 +13,8 @@
  * with another error, or is cancelled: the next call finds them. What is there beats the deadline: a line
  * that is in the buffer, or complete in the kernel, is given out however late it is.
  *
- * **Descriptors** that come with the bytes of a Unix socket are closed, as by any read: receive those bytes as
- * a bide_message (bide/message.h), while the reader is empty.
+ * **Descriptors** that come with the bytes of a Unix socket are closed, as by any read: receive those bytes
+ * as a bide_message (bide/message.h), while the reader is empty.
  *
  * **Threads.** A reader is one thread's at a time, and has one future under way at most: another gives
  * BIDE_EBUSY. Do not read from the handle beside it, or only what bide_reader_peek() shows to be empty

@@ -73,9 +73,9 @@ BIDE_API int bide_set_remove(bide_set *set, bide_set_member *member);
  * Members are yielded in the order in which they woke, so that none starves. Costs O(1) however many wait.
  *
  * @return 0 and the member in `*ready`; BIDE_END if the set is empty; BIDE_EAGAIN or BIDE_ETIMEDOUT at the
- *   deadline (the members stay); BIDE_EFORKED in the child of a fork, for a set that was polled before it (remove
- *   the members); or an error as bide_await(). `*ready` is NULL on errors, except that a
- *   member whose poll reported misuse (BIDE_EMOVED …) is given back with that error.
+ *   deadline (the members stay); BIDE_EFORKED in the child of a fork, for a set that was polled before it
+ *   (remove the members); or an error as bide_await(). `*ready` is NULL on errors, except that a member whose
+ *   poll reported misuse (BIDE_EMOVED …) is given back with that error.
  *
  * @code
  * while (bide_set_next(&set, BIDE_NEVER, &ready) == 0) step(ready->tag);

@@ -70,8 +70,8 @@ BIDE_API int bide_udp_connect(bide_async **out, const bide_address *peer);
  * bide_udp_connect(); BIDE_EAFNOSUPPORT (of another family), BIDE_EPROTOTYPE (no datagram socket). */
 BIDE_API int bide_udp_connect_to(bide_async *async, const bide_address *peer);
 
-/** @brief Takes the peer away. A port that the system had chosen is given back (Linux: also one that was chosen
- *   for a bind to port 0): the next send chooses another one.
+/** @brief Takes the peer away. A port that the system had chosen is given back (Linux: also one that was
+ *   chosen for a bind to port 0): the next send chooses another one.
  * @return 0, also when there was none; BIDE_EPROTOTYPE. */
 BIDE_API int bide_udp_disconnect(bide_async *async);
 /**@}*/

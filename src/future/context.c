@@ -110,9 +110,18 @@ static void fork_done(void)
     bide_wait_unlock_all();
 }
 
+/* A task that forks goes on in the child as plain code: its worker, and the other tasks, are the parent's. */
+static void fork_child(void)
+{
+    struct bide_thread *thread = bide_thread_self();
+    thread->worker = NULL;
+    thread->awaiter = NULL;
+    fork_done();
+}
+
 int bide_future_watch_forks(void)
 {
-    static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_done, fork_done};
+    static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_done, fork_child};
     static _Atomic bool watched;
     return bide_os_at_fork(&handlers, &watched);
 }

@@ -12,8 +12,8 @@
  * 4. `service_` is the reactor of the set's first poll. Members are told that whoever polls them serves that
  *    one, so that those on it do not count as waiting in the background by themselves; the set's waiter does
  *    (service.h) while it is linked for a context that does not drive `service_`.
- * 5. In the child of a fork a set that was polled before yields nothing any more (`forks_`): the members' wakes
- *    come from the parent's threads and registrations.
+ * 5. In the child of a fork a set that was polled before yields nothing any more (`forks_`): the members'
+ *    wakes come from the parent's threads and registrations.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/set.h>

@@ -7,10 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bide_awaiter;
 struct bide_event;
 struct bide_parker;
 struct bide_reactor;
 struct bide_async;
+struct bide_worker;
 
 /* An operation of the caller's that is running inside read_with or write_with on this thread. */
 struct bide_running_operation {
@@ -28,7 +30,9 @@ struct bide_thread {
     struct bide_parker *parker;   /* kept from one block_on to the next */
     struct bide_reactor *reactor; /* current reactor; NULL: the global one */
     struct bide_running_operation *operation;
-    uint32_t random; /* state of a small generator, for fair choices */
+    struct bide_worker *worker;   /* as which it runs tasks; NULL: none */
+    struct bide_awaiter *awaiter; /* the task that runs on it; NULL: plain code */
+    uint32_t random;              /* state of a small generator, for fair choices */
 };
 
 /* The calling thread's record. Never inlined: compilers keep the address of thread-local data across

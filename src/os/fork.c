@@ -1,7 +1,7 @@
 /* Handlers of fork(2): see fork.h.
  *
- * One registration with pthread_atfork serves all layers, whose tables are kept in a small array: the order is
- * ours then, and registering another layer cannot fail.
+ * One registration with pthread_atfork serves all layers, whose tables are kept in a small array: the order
+ * is ours then, and registering another layer cannot fail.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/fork.h"

@@ -2,8 +2,8 @@
  *
  * A layer whose locks guard more than one word takes them all before the fork and frees them on both sides
  * after it, so that the child, in which only the forking thread exists, finds no lock held by nobody and
- * nothing half done. What was made before the fork (registrations, timers, threads) is the parent's: it is told
- * by bide_os_forks, which has grown in the child, and is never touched there but to be given up.
+ * nothing half done. What was made before the fork (registrations, timers, threads) is the parent's: it is
+ * told by bide_os_forks, which has grown in the child, and is never touched there but to be given up.
  *
  * Told are forks through the C library: pthread_atfork(3). vfork(2) and posix_spawn(3), which are followed by
  * exec, need nothing; a raw clone(2) is not seen.
@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Forks so far in the line of this process' ancestors, itself included, since the library was first used. Only
- * written in a child that has one thread: needs no atomic access. */
+/* Forks so far in the line of this process' ancestors, itself included, since the library was first used.
+ * Only written in a child that has one thread: needs no atomic access. */
 extern uint32_t bide_os_forks;
 
 /* What a layer has done at a fork. The child's handlers run when bide_os_forks has grown already. */

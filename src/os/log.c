@@ -1,8 +1,8 @@
 /* The log function and its calls.
  *
  * INVARIANTS
- * 1. `log_function`, `log_arg` and the raising of `running` are guarded by `log_lock`, which is not held during a
- *    call.
+ * 1. `log_function`, `log_arg` and the raising of `running` are guarded by `log_lock`, which is not held
+ *    during a call.
  * 2. `running` counts the calls under way. Who changes the function waits until it was 0 once: then all calls
  *    of the function of before are over, for later ones have found the new one.
  *

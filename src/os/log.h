@@ -5,8 +5,8 @@
 
 #include <bide/log.h>
 
-/* Tells the log function, if there is one, "<what>" or "<what>: <which>" (`which` may be NULL). Long ones are cut
- * off. With no lock held, and not in a signal handler. Allocates nothing. */
+/* Tells the log function, if there is one, "<what>" or "<what>: <which>" (`which` may be NULL). Long ones are
+ * cut off. With no lock held, and not in a signal handler. Allocates nothing. */
 void bide_log(int error, const char *what, const char *which);
 
 #endif

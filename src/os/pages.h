@@ -25,7 +25,8 @@ enum bide_os_guard {
 };
 
 /* Whatever touches these pages of a mapping faults from now on. Tries the light way first, unless `how` says
- * already that it is not to be had, and tells how it was done. Returns 0 or BIDE_ENOMEM: too many mappings. */
+ * already that it is not to be had, and tells how it was done. Returns 0 or BIDE_ENOMEM: too many mappings.
+ * */
 int bide_os_pages_guard(void *pages, size_t length, enum bide_os_guard *how);
 
 /* Gives the memory back at once; the pages stay, and read as zero again. */

@@ -14,8 +14,8 @@ struct bide_os_sigpipe {
 /* Blocks the signal in the calling thread. */
 void bide_os_sigpipe_block(struct bide_os_sigpipe *state);
 
-/* Restores the thread's mask, after it has taken the signal away if the call in between raised it: that is when
- * `broken` says so and it was not pending before. It is sent to the writing thread (pipe(7)), so another
+/* Restores the thread's mask, after it has taken the signal away if the call in between raised it: that is
+ * when `broken` says so and it was not pending before. It is sent to the writing thread (pipe(7)), so another
  * thread's is never taken. Leaves errno as it is. */
 void bide_os_sigpipe_restore(const struct bide_os_sigpipe *state, bool broken);
 

@@ -1,5 +1,5 @@
-/* System calls on Unix sockets, with errors as BIDE_E…. None waits. What all stream sockets share is in socket.h.
- * SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* System calls on Unix sockets, with errors as BIDE_E…. None waits. What all stream sockets share is in
+ * socket.h. SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_SOCKET_UNIX_H
 #define BIDE_OS_SOCKET_UNIX_H
 

@@ -1,5 +1,5 @@
-/* The standard descriptors, 0 to 2: their open files are shared with the programs before and after this one in the
- * terminal, whose reads and writes must not meet a non-blocking mode of ours.
+/* The standard descriptors, 0 to 2: their open files are shared with the programs before and after this one
+ * in the terminal, whose reads and writes must not meet a non-blocking mode of ours.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_STANDARD_H
@@ -7,8 +7,8 @@
 
 #include <bide/base.h>
 
-/* Notes that we made it non-blocking: it is made blocking again when the process ends by exit(3) or a return from
- * main. Others than 0 to 2 are not noted. */
+/* Notes that we made it non-blocking: it is made blocking again when the process ends by exit(3) or a return
+ * from main. Others than 0 to 2 are not noted. */
 void bide_os_standard_changed(bide_fd fd);
 
 /* It has been given back, or is to stay as it is: nothing is to be done at the end. Returns whether it was

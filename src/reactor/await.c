@@ -1,88 +1,143 @@
-/* Awaiting on a thread, and the direct calls of the future layer: each is its future plus an await.
+/* Awaiting on a thread or in a task, and the direct calls of the future layer: each is its future plus an
+ * await.
  *
- *   POLLING --pending--> parked (driver.c) --notified--> POLLING
+ *   POLLING --pending--> parked (driver.c), or the task suspended --notified--> POLLING
  *      |ready               \--deadline--> last try --pending--> CANCELLING --answered--> done
  *
- * The deadline is the parker's own limit, not a timer in the heap: arming it costs nothing, and a call
- * that need not wait never reads the clock.
+ * On a thread the deadline is the parker's own limit, not a timer in the heap: arming it costs nothing, and a
+ * call that need not wait never reads the clock.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/await.h"
 
+#include "future/awaiter.h"
+#include "future/future.h"
 #include "reactor/reactor.h"
 
 #include <bide/event.h>
 #include <bide/set.h>
 
-/* Lets the others have a turn, and waits for a wake. */
-static int wait_for_wake(struct bide_reactor *reactor, struct bide_parker *parker, bide_instant deadline)
+/* A thread that waits, driving the reactor meanwhile if it can. */
+struct waiting_thread {
+    struct bide_awaiter awaiter;
+    struct bide_parker *parker;
+    struct bide_reactor *reactor;
+};
+
+static int wait_on_thread(struct bide_awaiter *self, bide_instant deadline, bool firmly)
 {
+    (void)firmly; /* a thread has no verdict */
+    struct waiting_thread *waiting = (struct waiting_thread *)self;
     int result = 0;
-    if (bide_parker_consume(parker))
-        bide_driver_yield(reactor, parker);
+    if (bide_parker_consume(waiting->parker))
+        bide_driver_yield(waiting->reactor, waiting->parker);
     else
-        result = bide_driver_park(reactor, parker, deadline);
-    parker->cx.budget_ = BIDE_BUDGET;
+        result = bide_driver_park(waiting->reactor, waiting->parker, deadline);
+    self->cx->budget_ = BIDE_BUDGET;
     return result;
 }
 
 /* Cancels, and waits until the storage is free. Returns the answer of cancel, or an error. */
-static int cancel_and_wait(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future)
+static int cancel_and_wait(struct bide_awaiter *awaiter, bide_future *future)
 {
     for (;;) {
-        int answer = bide_future_cancel(future, &parker->cx);
+        int answer = bide_future_cancel(future, awaiter->cx);
         if (answer != BIDE_PENDING) return answer;
-        int error = wait_for_wake(reactor, parker, BIDE_NEVER);
+        int error = awaiter->wait(awaiter, BIDE_NEVER, true);
         if (error) return error;
     }
 }
 
 /* The deadline has come: one more try, unless that was what the call did, then the end. */
-static int give_up(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
-                   bide_instant deadline)
+static int give_up(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
 {
     int answer = BIDE_PENDING;
     if (deadline.ns != BIDE_NOW.ns) {
-        parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
-        parker->cx.budget_ = BIDE_BUDGET;
-        answer = bide_future_poll(future, &parker->cx);
+        awaiter->cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
+        awaiter->cx->budget_ = BIDE_BUDGET;
+        answer = bide_future_poll(future, awaiter->cx);
         if (answer == BIDE_READY) return 0;
     }
-    if (answer == BIDE_PENDING) answer = cancel_and_wait(reactor, parker, future);
+    if (answer == BIDE_PENDING) answer = cancel_and_wait(awaiter, future);
     if (answer < 0) return answer;
     if (answer == BIDE_COMPLETED) return 0;
     return deadline.ns == BIDE_NOW.ns ? BIDE_EAGAIN : BIDE_ETIMEDOUT;
 }
 
 /* There is no waiting any more. The caller gets its storage back, and the reason. */
-static int abandon(struct bide_parker *parker, bide_future *future, int error)
+static int abandon(struct bide_awaiter *awaiter, bide_future *future, int error)
 {
-    int answer = bide_future_cancel(future, &parker->cx);
+    int answer =
+        error == BIDE_ECANCELED ? cancel_and_wait(awaiter, future) : bide_future_cancel(future, awaiter->cx);
     return answer == BIDE_COMPLETED ? 0 : error;
 }
 
-static int await_with(struct bide_reactor *reactor, struct bide_parker *parker, bide_future *future,
-                      bide_instant deadline)
+static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
 {
+    bide_context *cx = awaiter->cx;
     uint32_t forks = bide_os_forks;
     bool now = deadline.ns == BIDE_NOW.ns;
     /* A call that may not wait tries the system call even where the memory says that it is of no use. */
-    if (now) parker->cx.flags_ |= BIDE_CONTEXT_LAST_TRY;
+    if (now) cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
     for (bool again = false;; again = true) {
-        int answer = bide_future_poll(future, &parker->cx);
+        int answer = bide_future_poll(future, cx);
         if (answer == BIDE_READY) return 0;
         if (answer < 0) return answer;
         /* Its one try is still to come if the budget ran out before it. */
-        bool spent = (parker->cx.flags_ & BIDE_CONTEXT_SPENT) != 0;
-        parker->cx.flags_ &= ~(uint32_t)BIDE_CONTEXT_SPENT;
+        bool spent = (cx->flags_ & BIDE_CONTEXT_SPENT) != 0;
+        cx->flags_ &= ~(uint32_t)BIDE_CONTEXT_SPENT;
         /* Also a future that is woken all the time, for nothing, has its deadline. */
         bool late = again && !bide_is_never(deadline) && !bide_before(bide_now(), deadline);
         /* The poll itself has forked, and this is the child: what woke the future is the parent's. */
-        if (forks != bide_os_forks) return abandon(parker, future, BIDE_EFORKED);
-        int error = late || (now && !spent) ? BIDE_ETIMEDOUT : wait_for_wake(reactor, parker, deadline);
-        if (error == BIDE_ETIMEDOUT) return give_up(reactor, parker, future, deadline);
-        if (error) return abandon(parker, future, error);
+        if (forks != bide_os_forks) return abandon(awaiter, future, BIDE_EFORKED);
+        int error = late || (now && !spent) ? BIDE_ETIMEDOUT : awaiter->wait(awaiter, deadline, false);
+        if (error == BIDE_ETIMEDOUT) return give_up(awaiter, future, deadline);
+        if (error) return abandon(awaiter, future, error);
     }
+}
+
+/* On a plain thread: with a parker as its awaiter. */
+struct session {
+    struct waiting_thread waiting;
+    int cancelable;
+};
+
+static bool begin(struct session *session, struct bide_thread *thread, struct bide_reactor *reactor)
+{
+    session->cancelable = bide_thread_cancel_disable(thread);
+    struct bide_parker *parker = bide_parker_acquire(thread);
+    if (!parker) {
+        bide_thread_cancel_restore(session->cancelable);
+        return false;
+    }
+    parker->cx.reactor_ = reactor;
+    session->waiting.awaiter.cx = &parker->cx;
+    session->waiting.awaiter.wait = wait_on_thread;
+    session->waiting.parker = parker;
+    session->waiting.reactor = reactor;
+    return true;
+}
+
+static void end(const struct session *session, struct bide_thread *thread)
+{
+    bide_parker_release(thread, session->waiting.parker);
+    bide_thread_cancel_restore(session->cancelable);
+}
+
+/* In a task. An await inside the poll of another one has the same context, so that its wakes may have been
+ * the other's: that one is polled once more. Its worker may be another thread after each wait. */
+static int await_in_task(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
+{
+    int verdict = bide_awaiter_verdict(awaiter);
+    if (verdict) return verdict;
+    uint32_t flags = awaiter->cx->flags_;
+    awaiter->cx->flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+    awaiter->depth++;
+    int result = await_with(awaiter, future, deadline);
+    awaiter->depth--;
+    awaiter->cx->flags_ = flags;
+    if (awaiter->depth > 0) bide_context_wake(awaiter->cx);
+    return result;
 }
 
 int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instant deadline)
@@ -90,16 +145,12 @@ int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instan
     struct bide_thread *thread = bide_thread_self();
     if (!future) return BIDE_EINVAL;
     if (thread->in_waker) return BIDE_EDEADLK;
-    if (!reactor) reactor = bide_reactor_of(thread);
-    int cancelable = bide_thread_cancel_disable(thread);
-    int result = BIDE_ENOMEM;
-    struct bide_parker *parker = bide_parker_acquire(thread);
-    if (parker) {
-        parker->cx.reactor_ = reactor;
-        result = await_with(reactor, parker, future, deadline);
-        bide_parker_release(thread, parker);
-    }
-    bide_thread_cancel_restore(cancelable);
+    if (thread->awaiter)
+        return thread->operation ? BIDE_EDEADLK : await_in_task(thread->awaiter, future, deadline);
+    struct session session;
+    if (!begin(&session, thread, reactor ? reactor : bide_reactor_of(thread))) return BIDE_ENOMEM;
+    int result = await_with(&session.waiting.awaiter, future, deadline);
+    end(&session, thread);
     return result;
 }
 
@@ -127,18 +178,11 @@ int bide_cancel(bide_future *future)
     struct bide_thread *thread = bide_thread_self();
     if (!future) return BIDE_EINVAL;
     if (thread->in_waker) return BIDE_EDEADLK;
-    struct bide_reactor *reactor = bide_reactor_of(thread);
-    int cancelable = bide_thread_cancel_disable(thread);
-    struct bide_parker *parker = bide_parker_acquire(thread);
-    int answer;
-    if (parker) {
-        parker->cx.reactor_ = reactor;
-        answer = cancel_and_wait(reactor, parker, future);
-        bide_parker_release(thread, parker);
-    } else {
-        answer = cancel_at_once(future);
-    }
-    bide_thread_cancel_restore(cancelable);
+    if (thread->awaiter) return thread->operation ? BIDE_EDEADLK : cancel_and_wait(thread->awaiter, future);
+    struct session session;
+    if (!begin(&session, thread, bide_reactor_of(thread))) return cancel_at_once(future);
+    int answer = cancel_and_wait(&session.waiting.awaiter, future);
+    end(&session, thread);
     return answer;
 }
 

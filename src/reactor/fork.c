@@ -1,9 +1,9 @@
 /* Reactors and fork(2): the child gets a fresh global reactor on first use.
  *
- * The parent's poller is shared with the child: the two have one epoll instance, and what the child takes out of
- * it the parent no longer hears of. So the child only closes its copies of the poller's descriptors, and knows
- * what belonged to the parent by the number of forks (sources, reactors made by hand) or by the reactor's life
- * (timers).
+ * The parent's poller is shared with the child: the two have one epoll instance, and what the child takes out
+ * of it the parent no longer hears of. So the child only closes its copies of the poller's descriptors, and
+ * knows what belonged to the parent by the number of forks (sources, reactors made by hand) or by the
+ * reactor's life (timers).
  *
  * Held over a fork, in this order: the lists of freed reactors and of shutdown hooks, the global reactor's lock,
  * the table of sources, and what the future layer holds. A reactor made by hand is not known here, so that its

@@ -111,8 +111,8 @@ struct bide_shutdown_hook {
     _Atomic bool listed;
 };
 
-/* Has it called by each bide_shutdown from now on, in the order opposite to that of the calls. Static storage;
- * nothing happens if it is listed already. */
+/* Has it called by each bide_shutdown from now on, in the order opposite to that of the calls. Static
+ * storage; nothing happens if it is listed already. */
 void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook);
 
 /* Keep the lists of freed reactors and of hooks whole during a fork. */
@@ -185,12 +185,12 @@ void bide_background_join(const struct bide_dismissed *dismissed);
 /* Sees to it that the child of a fork gets a fresh global reactor. 0 or BIDE_ENOMEM. */
 int bide_reactor_watch_forks(void);
 
-/* In the child: forgets all that the parent made on it, and closes this process' copies of its descriptors; it
- * is closed then. */
+/* In the child: forgets all that the parent made on it, and closes this process' copies of its descriptors;
+ * it is closed then. */
 void bide_reactor_give_up(struct bide_reactor *reactor);
 
-/* Whether it is one made by hand that was opened before a fork, by the parent: nothing but its end may touch it,
- * not even its lock. */
+/* Whether it is one made by hand that was opened before a fork, by the parent: nothing but its end may touch
+ * it, not even its lock. */
 static inline bool bide_reactor_is_parents(const struct bide_reactor *reactor)
 {
     return !reactor->global && atomic_load_explicit(&((struct bide_reactor *)(uintptr_t)reactor)->born,

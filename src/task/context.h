@@ -16,12 +16,12 @@
  * errno and thread-local variables, whose address compilers keep in registers across calls. Who needs one
  * after a switch asks a function that is not inlined.
  *
- * FLOATING-POINT MODES. The ABIs count them (rounding, masks, flush to zero) among the callee-saved registers.
- * On x86-64 reading mxcsr is what costs: on a Zen 4 a switch takes 3.8 ns without the modes and 5.3 with them;
- * to compare before loading made it slower (9.6 instead of 7.0 in another sitting). So a fiber chooses: one made
- * with `own_modes` is left and entered with its modes saved and loaded; among the others a switch leaves them
- * alone, and what one of them sets, the next one sees. Exception flags go with the modes where these are
- * switched, and otherwise with the thread, as in any function call.
+ * FLOATING-POINT MODES. The ABIs count them (rounding, masks, flush to zero) among the callee-saved
+ * registers. On x86-64 reading mxcsr is what costs: on a Zen 4 a switch takes 3.8 ns without the modes and
+ * 5.3 with them; to compare before loading made it slower (9.6 instead of 7.0 in another sitting). So a fiber
+ * chooses: one made with `own_modes` is left and entered with its modes saved and loaded; among the others a
+ * switch leaves them alone, and what one of them sets, the next one sees. Exception flags go with the modes
+ * where these are switched, and otherwise with the thread, as in any function call.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_CONTEXT_H
@@ -42,8 +42,9 @@ struct bide_fiber {
 /* The switch of the C library keeps two contexts of up to 5 KiB on it. Stacks of tasks: see stack.h. */
 #define BIDE_FIBER_STACK_LEAST 16384
 
-/* Makes a fiber that will run entry(arg) on stack[0] to stack[size - 1], with the calling thread's modes. entry
- * must not return: it ends with bide_fiber_exit. Writes the uppermost bytes of the stack, and nothing else. */
+/* Makes a fiber that will run entry(arg) on stack[0] to stack[size - 1], with the calling thread's modes.
+ * entry must not return: it ends with bide_fiber_exit. Writes the uppermost bytes of the stack, and nothing
+ * else. */
 void bide_fiber_make(struct bide_fiber *fiber, void *stack, size_t size, void (*entry)(void *arg), void *arg,
                      bool own_modes);
 

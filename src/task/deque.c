@@ -8,20 +8,20 @@
  * 1. freed <= taken <= tail <= freed + BIDE_DEQUE_SIZE.
  * 2. Only the owner writes tail, and slots, and of these only such as are not in [freed, tail).
  * 3. Whoever moves `taken` over a slot has what was in it, and nobody else.
- * 4. freed != taken while a thief copies, and only then. There is one at most: others see it and go away, and so
- *    does the owner's overflow. What the owner takes meanwhile he takes behind the thief's slots, and freed waits
- *    until the thief settles; it then goes as far as taken.
+ * 4. freed != taken while a thief copies, and only then. There is one at most: others see it and go away, and
+ *    so does the owner's overflow. What the owner takes meanwhile he takes behind the thief's slots, and
+ *    freed waits until the thief settles; it then goes as far as taken.
  *
- * MEMORY ORDERS
- * a. tail: the owner's release after the slot, a thief's acquire before it: the thief finds what was put there,
+ * MEMORY ORDERS a. tail: the owner's release after the slot, a thief's acquire before it: the thief finds
+ * what was put there,
  *    and what the owner wrote to the task.
  * b. head, owner to thief: pop and overflow release, and thieves acquire it before they read tail, so that no
- *    thief sees a `taken` that is ahead of the tail he sees: tail - taken is never negative.
- * c. head, thief to owner: settle releases, push acquires before it writes a slot: a slot is written again after
+ *    thief sees a `taken` that is ahead of the tail he sees: tail - taken is never negative. c. head, thief
+ * to owner: settle releases, push acquires before it writes a slot: a slot is written again after
  *    the thief has read it. Steps in between are read-modify-writes, which continue the release sequence.
  * d. A thief's claim succeeds only if head has not changed since he read it, so that what he read of tail and
- *    slots still holds: invariant 2. That head comes back to a value by wrapping round takes 2^32 tasks between
- *    two of the thief's instructions.
+ *    slots still holds: invariant 2. That head comes back to a value by wrapping round takes 2^32 tasks
+ *    between two of the thief's instructions.
  * e. The owner reads his own slots and tail without any order.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -123,7 +123,8 @@ static BIDE_OS_NOINLINE bool overflow(struct bide_deque *deque, uint32_t taken,
                                       struct bide_runnable *runnable, struct bide_inject *inject)
 {
     uint64_t head = pack(taken, taken);
-    /* b. Nobody copies, and the owner does not write slots while he reads them: freed may go along at once. */
+    /* b. Nobody copies, and the owner does not write slots while he reads them: freed may go along at once.
+     * */
     if (!atomic_compare_exchange_strong_explicit(&deque->head, &head, pack(taken + HALF, taken + HALF),
                                                  memory_order_release, memory_order_relaxed))
         return false;

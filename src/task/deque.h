@@ -1,13 +1,14 @@
-/* What waits to run: a bounded queue for each worker, from which others may steal, and one for all behind them.
+/* What waits to run: a bounded queue for each worker, from which others may steal, and one for all behind
+ * them.
  *
  * The bounded one is first in, first out, and so is stealing: who takes half takes the older half. The design
  * follows the run queue of Tokio's scheduler (tokio, runtime/scheduler/multi_thread/queue.rs), which took its
- * size and its overflow of half from Go's (runtime/proc.go, runqput): one word holds where the queue begins and
- * what of it a thief is still copying, so that a worker needs one compare-and-swap a task it takes and none a
- * task it adds. N. S. Arora, R. D. Blumofe, C. G. Plaxton, "Thread Scheduling for Multiprogrammed
- * Multiprocessors" (1998) and D. Chase, Y. Lev, "Dynamic Circular Work-Stealing Deque" (2005) have the idea of an
- * owner and thieves; theirs gives the owner the newest task and a thief one, which starves old tasks and steals
- * again and again.
+ * size and its overflow of half from Go's (runtime/proc.go, runqput): one word holds where the queue begins
+ * and what of it a thief is still copying, so that a worker needs one compare-and-swap a task it takes and
+ * none a task it adds. N. S. Arora, R. D. Blumofe, C. G. Plaxton, "Thread Scheduling for Multiprogrammed
+ * Multiprocessors" (1998) and D. Chase, Y. Lev, "Dynamic Circular Work-Stealing Deque" (2005) have the idea
+ * of an owner and thieves; theirs gives the owner the newest task and a thief one, which starves old tasks
+ * and steals again and again.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_DEQUE_H
@@ -33,8 +34,8 @@ void bide_inject_push(struct bide_inject *inject, struct bide_runnable *runnable
 void bide_inject_push_list(struct bide_inject *inject, struct bide_runnable *first,
                            struct bide_runnable *last, size_t count);
 
-/* Takes up to `most`, the oldest first, as a list that ends with NULL. Returns how many, and takes no lock if the
- * queue looks empty. Any thread. */
+/* Takes up to `most`, the oldest first, as a list that ends with NULL. Returns how many, and takes no lock if
+ * the queue looks empty. Any thread. */
 size_t bide_inject_take(struct bide_inject *inject, struct bide_runnable **first, size_t most);
 
 /* A hint: it may have changed already. Who sleeps when it is 0 must make sure, by a sequentially consistent
@@ -61,16 +62,16 @@ void bide_deque_push(struct bide_deque *deque, struct bide_runnable *runnable, s
 /* Takes the oldest one, or NULL; the owner. */
 struct bide_runnable *bide_deque_pop(struct bide_deque *deque);
 
-/* Takes half of what is in `from`, rounded up, from its older end; the owner of `to`. Returns the oldest, and the
- * others are in `to`. NULL: it is empty, another thief is at it, or `to` is more than half full. Lock-free, and
- * does not try again: there are other queues. */
+/* Takes half of what is in `from`, rounded up, from its older end; the owner of `to`. Returns the oldest, and
+ * the others are in `to`. NULL: it is empty, another thief is at it, or `to` is more than half full.
+ * Lock-free, and does not try again: there are other queues. */
 struct bide_runnable *bide_deque_steal(struct bide_deque *from, struct bide_deque *to);
 
 /* How many there are; a hint, but for the owner who has no thieves. */
 uint32_t bide_deque_length(struct bide_deque *deque);
 
-/* The two steps of a theft, between which the thief copies: slots first to first + count - 1 of `from` are his.
- * For bide_deque_steal, and for tests that stop in between. */
+/* The two steps of a theft, between which the thief copies: slots first to first + count - 1 of `from` are
+ * his. For bide_deque_steal, and for tests that stop in between. */
 struct bide_claim {
     uint32_t first;
     uint32_t count;

@@ -1,5 +1,6 @@
-/* Which of the switches is built, and how a suspended fiber lies on its stack: the selector of this folder, read
- * by C and by the assembler. Each switch_*.S is assembled everywhere and is empty where it is not the one.
+/* Which of the switches is built, and how a suspended fiber lies on its stack: the selector of this folder,
+ * read by C and by the assembler. Each switch_*.S is assembled everywhere and is empty where it is not the
+ * one.
  *
  *   switch_x86_64_sysv.S     Linux and the BSDs, macOS
  *   switch_x86_64_windows.S  Windows: GNU assembler syntax (MinGW, clang-cl)
@@ -9,10 +10,10 @@
  *
  * SHADOW STACKS AND LANDING PADS
  *   x86-64   IBT: yes; each entry has its landing pad and objects say so in their property note. User shadow
- *            stacks (SHSTK): no; the note leaves the bit out, so that the loader leaves them off for the whole
- *            program. Who needs them builds with BIDE_TASK_UCONTEXT, whose switch is the C library's.
- *   AArch64  BTI and signed return addresses: yes, as the compiler's -mbranch-protection asks. Guarded control
- *            stacks (GCS): no, as above.
+ *            stacks (SHSTK): no; the note leaves the bit out, so that the loader leaves them off for the
+ *            whole program. Who needs them builds with BIDE_TASK_UCONTEXT, whose switch is the C library's.
+ *   AArch64  BTI and signed return addresses: yes, as the compiler's -mbranch-protection asks. Guarded
+ *            control stacks (GCS): no, as above.
  *   RISC-V   Zicfilp and Zicfiss: no.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -83,8 +84,8 @@ uint64_t bide_fiber_read_modes(void);
 void bide_fiber_start(void);
 _Noreturn void bide_fiber_begin(struct bide_fiber *fiber, void (*entry)(void *arg), void *arg);
 
-/* Lays out the stack so that the first swap to it calls bide_fiber_begin(fiber, entry, arg). Returns the stack
- * pointer to be. */
+/* Lays out the stack so that the first swap to it calls bide_fiber_begin(fiber, entry, arg). Returns the
+ * stack pointer to be. */
 void *bide_fiber_lay(struct bide_fiber *fiber, void *stack, size_t size, void (*entry)(void *), void *arg);
 
 #if defined(BIDE_MACHINE_AARCH64)

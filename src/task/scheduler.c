@@ -1,0 +1,111 @@
+/* Schedulers: bide_run, from the making of the workers to the end of the last task.
+ *
+ *   RUNNING --the main task has ended--> CLOSING (all are cancelled, none is spawned) --none is live--> FINISHED
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/processors.h"
+#include "reactor/reactor.h"
+#include "task/task.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A bit each in the idle mask. */
+#define MOST_WORKERS 64u
+
+static void worker_main(void *arg)
+{
+    bide_os_thread_precise_timers();
+    bide_worker_run(arg);
+}
+
+/* Frees what the workers have. */
+static void free_workers(struct bide_scheduler *scheduler)
+{
+    bide_shelf_destroy(scheduler);
+    for (unsigned i = 0; i < scheduler->count; i++)
+        if (scheduler->workers[i].parker) bide_parker_delete(scheduler->workers[i].parker);
+    free(scheduler->workers);
+}
+
+static int make_workers(struct bide_scheduler *scheduler)
+{
+    int error = bide_shelf_make(scheduler, scheduler->default_shelf);
+    if (error) return error;
+    /* Whole cache lines: queues begin on one. */
+    size_t size = (scheduler->count * sizeof *scheduler->workers + 63) / 64 * 64;
+    scheduler->workers = aligned_alloc(64, size);
+    if (!scheduler->workers) return BIDE_ENOMEM;
+    memset(scheduler->workers, 0, size);
+    for (unsigned i = 0; i < scheduler->count; i++) {
+        struct bide_worker *worker = &scheduler->workers[i];
+        worker->scheduler = scheduler;
+        worker->index = i;
+        worker->tick = 1;
+        bide_stack_cache_init(&worker->stacks, &scheduler->shelves[scheduler->default_shelf].pool);
+        worker->parker = bide_parker_new();
+        if (!worker->parker) return BIDE_ENOMEM;
+        atomic_store_explicit(&worker->parker->state, BIDE_PARKER_EMPTY, memory_order_relaxed);
+    }
+    return 0;
+}
+
+/* Starts all but the first, which is the caller. Fewer will do. Returns how many there are then. */
+static unsigned start_workers(struct bide_scheduler *scheduler, const char *name)
+{
+    for (unsigned i = 1; i < scheduler->count; i++) {
+        char numbered[32];
+        (void)snprintf(numbered, sizeof numbered, "%.12s-%u", name ? name : "bide-worker", i);
+        if (bide_os_thread_start(&scheduler->workers[i].thread, numbered, worker_main,
+                                 &scheduler->workers[i]))
+            return i;
+    }
+    return scheduler->count;
+}
+
+static int run(struct bide_scheduler *scheduler, bide_task_function function, void *arg, const char *name)
+{
+    struct bide_task_record *main_task = bide_record_new(scheduler, scheduler->default_shelf, false);
+    if (!main_task) return BIDE_ENOMEM;
+    main_task->function = function;
+    main_task->arg = arg;
+    main_task->name = "main";
+    scheduler->main = main_task;
+    atomic_store(&scheduler->live, 1);
+    atomic_store(&main_task->state, BIDE_TASK_QUEUED);
+    bide_inject_push(&scheduler->inject, &main_task->runnable);
+    unsigned started = start_workers(scheduler, name);
+    bide_worker_run(&scheduler->workers[0]);
+    for (unsigned i = 1; i < started; i++)
+        bide_os_thread_join(scheduler->workers[i].thread);
+    return scheduler->value;
+}
+
+int bide_run(bide_task_function function, void *arg, const bide_run_options *options)
+{
+    static const bide_run_options defaults;
+    if (!options) options = &defaults;
+    unsigned shelf = bide_shelf_for(options->stack_size ? options->stack_size : BIDE_TASK_STACK);
+    if (!function || options->workers > MOST_WORKERS || shelf >= BIDE_SHELVES) return BIDE_EINVAL;
+    struct bide_thread *thread = bide_thread_self();
+    if (thread->in_waker || thread->operation || thread->worker) return BIDE_EDEADLK;
+
+    int error = bide_reactor_watch_forks();
+    if (error) return error;
+    struct bide_scheduler *scheduler = calloc(1, sizeof *scheduler);
+    if (!scheduler) return BIDE_ENOMEM;
+    unsigned processors = bide_os_processors();
+    scheduler->count = options->workers ? options->workers : processors;
+    if (scheduler->count > MOST_WORKERS) scheduler->count = MOST_WORKERS;
+    scheduler->reactor = bide_reactor_global();
+    scheduler->default_shelf = shelf;
+
+    int cancelable = bide_thread_cancel_disable(thread);
+    int result = make_workers(scheduler);
+    if (!result) result = run(scheduler, function, arg, options->name);
+    if (scheduler->workers) free_workers(scheduler);
+    bide_thread_cancel_restore(cancelable);
+    free(scheduler);
+    return result;
+}
