@@ -19,6 +19,7 @@
 #include <bide/pool.h>
 #include <bide/reactor.h>
 #include <bide/set.h>
+#include <bide/task.h>
 #include <bide/time.h>
 #include <bide/timer.h>
 #include <bide/wheel.h>

@@ -15,8 +15,9 @@
  * sticky: from then on each call that would wait gives BIDE_ECANCELED, and the task is expected to return;
  * what it put off with bide_defer() then runs.
  *
- * **Fork.** In the child a task that has called fork(2) goes on as plain code, on its stack and alone: its
- * waits block the process. It should end by exec or _exit(); its body's return ends the process too.
+ * **Fork.** In the child a task that has called fork(2) goes on as plain code, alone: its waits block the
+ * thread. When its body returns, bide_run() returns there, if the task ran on that thread, or else the
+ * process ends with its last thread; so end the child by exec or _exit().
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */

@@ -114,6 +114,7 @@ static void fork_done(void)
 static void fork_child(void)
 {
     struct bide_thread *thread = bide_thread_self();
+    if (thread->worker) thread->parents = thread->worker;
     thread->worker = NULL;
     thread->awaiter = NULL;
     fork_done();

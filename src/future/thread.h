@@ -30,7 +30,9 @@ struct bide_thread {
     struct bide_parker *parker;   /* kept from one block_on to the next */
     struct bide_reactor *reactor; /* current reactor; NULL: the global one */
     struct bide_running_operation *operation;
-    struct bide_worker *worker;   /* as which it runs tasks; NULL: none */
+    struct bide_worker *worker; /* as which it runs tasks; NULL: none */
+    struct bide_worker
+        *parents; /* as which it ran them before it forked: where the task that did returns to */
     struct bide_awaiter *awaiter; /* the task that runs on it; NULL: plain code */
     uint32_t random;              /* state of a small generator, for fair choices */
 };

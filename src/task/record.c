@@ -73,7 +73,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, unsig
     record->awaiter.shields = 0;
     record->name = NULL;
     record->drop = NULL;
-    bide_fiber_make(&record->fiber, record->stack->low, record->stack->size, bide_task_main, record, false);
+    bide_fiber_make(&record->fiber, record->stack->low, record->stack->size, bide_task_main, record, true);
 
     bide_os_mutex *wait_lock = bide_wait_lock(record);
     record->scheduler = scheduler;

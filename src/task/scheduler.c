@@ -77,7 +77,7 @@ static int run(struct bide_scheduler *scheduler, bide_task_function function, vo
     bide_inject_push(&scheduler->inject, &main_task->runnable);
     unsigned started = start_workers(scheduler, name);
     bide_worker_run(&scheduler->workers[0]);
-    for (unsigned i = 1; i < started; i++)
+    for (unsigned i = 1; i < started && !scheduler->forked; i++)
         bide_os_thread_join(scheduler->workers[i].thread);
     return scheduler->value;
 }
@@ -104,8 +104,10 @@ int bide_run(bide_task_function function, void *arg, const bide_run_options *opt
     int cancelable = bide_thread_cancel_disable(thread);
     int result = make_workers(scheduler);
     if (!result) result = run(scheduler, function, arg, options->name);
-    if (scheduler->workers) free_workers(scheduler);
     bide_thread_cancel_restore(cancelable);
+    /* In the child of a task that forked the stacks of others are in use for ever. */
+    if (scheduler->forked) return result;
+    if (scheduler->workers) free_workers(scheduler);
     free(scheduler);
     return result;
 }

@@ -92,8 +92,7 @@ void bide_task_main(void *arg)
         record->value = record->function(record->arg);
     }
     run_deferred(record);
-    /* The child of a task that forked has nowhere to return to. */
-    if (!bide_worker_self()) _Exit(record->value == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (!bide_worker_self()) bide_worker_return(record);
     bide_worker_leave(record, BIDE_LEFT_FOR_GOOD);
 }
 

@@ -137,6 +137,7 @@ struct bide_scheduler {
     _Atomic bool closing;  /* the main task has ended: no more are spawned */
     _Atomic bool finished; /* and all are gone: workers end */
     struct bide_task_record *main;
+    bool forked; /* this is the child of a task that forked: all but the thread that did is the parent's */
     int value;
 };
 
@@ -178,6 +179,9 @@ void bide_worker_queue(struct bide_task_record *record, bool behind);
 /* Leaves the current task for the worker's next, which makes of it what `left_for` says. Returns when it is
  * resumed, on whatever thread; never for BIDE_LEFT_FOR_GOOD. */
 void bide_worker_leave(struct bide_task_record *self, int left_for);
+
+/* In the child of the task that forked: ends it, and its worker with it. */
+_Noreturn void bide_worker_return(struct bide_task_record *self);
 
 /* What a task's fiber does first: the arrival. */
 void bide_worker_arrive(void);

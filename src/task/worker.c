@@ -231,6 +231,16 @@ void bide_worker_leave(struct bide_task_record *record, int left_for)
     bide_worker_arrive();
 }
 
+void bide_worker_return(struct bide_task_record *record)
+{
+    struct bide_thread *thread = bide_thread_self();
+    struct bide_worker *self = thread->parents;
+    thread->parents = NULL;
+    self->scheduler->forked = true;
+    self->scheduler->value = record->value;
+    bide_fiber_exit(&record->fiber, &self->fiber);
+}
+
 /* --- The worker's own stack --- */
 
 static void park(struct bide_worker *self)
@@ -286,6 +296,7 @@ void bide_worker_run(struct bide_worker *self)
         if (end_search(self)) call_one(self->scheduler);
         prepare(self, record);
         bide_fiber_switch(&self->fiber, &record->fiber);
+        if (self->scheduler->forked) return;
         bide_worker_arrive();
     }
     (void)end_search(self);
