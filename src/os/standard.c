@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-/* A bit a descriptor, and above them the forks before they were noted: what the parent of a fork has noted is its
- * own, for a child's end must not change what the parent still uses. */
+/* A bit a descriptor, and above them the forks before they were noted: what the parent of a fork has noted is
+ * its own, for a child's end must not change what the parent still uses. */
 #define FORKS_SHIFT 3
 #define DESCRIPTORS 7u
 

@@ -5,9 +5,10 @@
  * knows what belonged to the parent by the number of forks (sources, reactors made by hand) or by the
  * reactor's life (timers).
  *
- * Held over a fork, in this order: the lists of freed reactors and of shutdown hooks, the global reactor's lock,
- * the table of sources, and what the future layer holds. A reactor made by hand is not known here, so that its
- * lock may be stuck in the child; it is used no more but to be freed, and made anew in bide_reactor_new.
+ * Held over a fork, in this order: the lists of freed reactors and of shutdown hooks, the global reactor's
+ * lock, the table of sources, and what the future layer holds. A reactor made by hand is not known here, so
+ * that its lock may be stuck in the child; it is used no more but to be freed, and made anew in
+ * bide_reactor_new.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/fork.h"

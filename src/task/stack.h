@@ -5,12 +5,13 @@
  *   bide_stack_give(&cache, stack);                 to any cache of the pool
  *
  * What a stack costs: addresses for its size and its guard, and no memory before it is written, page by page;
- * some 320 bytes of page tables and 32 of book-keeping once it was used. Stacks come in chunks of up to 64, one
- * mapping a chunk where guards are light (Linux 6.13), and adjoining chunks are merged by the system: a million
- * is nothing. Where guards split mappings, each stack takes two, and vm.max_map_count (65,530 by default) is an
- * end: some 28,000 stacks, since an eighth of the mappings is left to the program, in which nothing else
- * (threads, malloc, libraries) would work any more either. That end is BIDE_ENOMEM like other shortages of
- * memory, because callers can do nothing else about it; the log function is told the name of the limit.
+ * some 320 bytes of page tables and 32 of book-keeping once it was used. Stacks come in chunks of up to 64,
+ * one mapping a chunk where guards are light (Linux 6.13), and adjoining chunks are merged by the system: a
+ * million is nothing. Where guards split mappings, each stack takes two, and vm.max_map_count (65,530 by
+ * default) is an end: some 28,000 stacks, since an eighth of the mappings is left to the program, in which
+ * nothing else (threads, malloc, libraries) would work any more either. That end is BIDE_ENOMEM like other
+ * shortages of memory, because callers can do nothing else about it; the log function is told the name of the
+ * limit.
  *
  * Signal handlers run on the stack that they interrupt, unless they ask for another (sigaltstack(2)): their
  * frames are up to 3.5 KiB with AVX-512, 11 KiB with AMX.
@@ -25,8 +26,8 @@
 #define BIDE_STACK_SIZE ((size_t)128 * 1024)
 #define BIDE_STACK_LEAST ((size_t)16 * 1024)
 
-/* Below each stack. Larger than a page, because a function that does not touch its frame in order steps over as
- * much as the frame has: twice the largest buffer that network code likes to have there. */
+/* Below each stack. Larger than a page, because a function that does not touch its frame in order steps over
+ * as much as the frame has: twice the largest buffer that network code likes to have there. */
 #define BIDE_STACK_GUARD ((size_t)32 * 1024)
 
 /* What moves between a cache and the depot at once. A cache holds less than twice as many. */
@@ -80,17 +81,17 @@ void bide_stack_cache_drain(struct bide_stack_cache *cache);
  * store; a lock once in BIDE_STACK_BATCH times at most; a new chunk costs some system calls a stack. */
 int bide_stack_take(struct bide_stack_cache *cache, struct bide_stack **stack);
 
-/* Gives it back. Once in BIDE_STACK_BATCH times at most a lock, and when too many are warm up to twice as many
- * system calls. */
+/* Gives it back. Once in BIDE_STACK_BATCH times at most a lock, and when too many are warm up to twice as
+ * many system calls. */
 void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack);
 
-/* How many bytes of the stack have been in use at once, in whole pages, since it last was without memory: in a
- * pool others may have had it before. One system call; what is swapped out does not count. Any thread, also
+/* How many bytes of the stack have been in use at once, in whole pages, since it last was without memory: in
+ * a pool others may have had it before. One system call; what is swapped out does not count. Any thread, also
  * while the stack is in use. */
 size_t bide_stack_used(const struct bide_stack *stack);
 
-/* The live stack whose guard the address lies in, or NULL: asked with the address of a fault, tells an overflow.
- * Async-signal-safe. Takes time in proportion to the number of chunks. */
+/* The live stack whose guard the address lies in, or NULL: asked with the address of a fault, tells an
+ * overflow. Async-signal-safe. Takes time in proportion to the number of chunks. */
 const struct bide_stack *bide_stack_guarding(const void *address);
 
 #endif
