@@ -362,9 +362,10 @@ static int fork_in_a_task(void *arg)
     cr_assert_done(child);
     if (child == 0) {
         /* Plain code from here on. */
+        bide_run_options one = {.workers = 1};
         bool plain = !bide_in_task() && bide_sleep(BIDE_MICROSECONDS(10)) == 0 && bide_yield() == 0 &&
                      bide_spawn(NULL, answer, NULL, NULL) == BIDE_EINVAL &&
-                     bide_run(answer, NULL, NULL) == 42;
+                     bide_run(answer, NULL, &one) == 42;
         _exit(plain ? 0 : 1);
     }
     int status;
@@ -380,7 +381,13 @@ static int fork_in_a_task(void *arg)
 
 Test(task, the_child_of_a_task_that_forks_is_plain_code)
 {
-    for (size_t i = 0; i < sizeof worker_counts / sizeof *worker_counts; i++) {
+    /* Sanitizers leave locks of their own held in a child whose parent has several threads. */
+#if defined(BIDE_TEST_ASAN) || defined(BIDE_TEST_TSAN)
+    size_t most = 1;
+#else
+    size_t most = sizeof worker_counts / sizeof *worker_counts;
+#endif
+    for (size_t i = 0; i < most; i++) {
         bide_run_options options = {.workers = worker_counts[i]};
         int result = bide_run(fork_in_a_task, NULL, &options);
         /* Its body has returned in the child, too: here, or the thread has ended and the process with it. */
