@@ -50,7 +50,7 @@ typedef enum bide_wheel_clock {
     /** Goes on while the machine is suspended. Who drives the wheel looks at it at each tick while a sleep
      * waits. */
     BIDE_WHEEL_BOOT_TIME = 1,
-    BIDE_WHEEL_MANUAL = 2     /**< begins at 0 ns and goes where bide_wheel_advance() puts it */
+    BIDE_WHEEL_MANUAL = 2 /**< begins at 0 ns and goes where bide_wheel_advance() puts it */
 } bide_wheel_clock;
 
 /** What becomes of a sleep for which there is no room. */

@@ -1,6 +1,7 @@
 /* Accepting connections, as a stream of operations on a listener's source.
  *
- *   TAKING --no descriptors left--> PAUSED (the listener remembers it) --a descriptor closed, or 100 ms--> TAKING
+ *   TAKING --no descriptors left--> PAUSED (the listener remembers it)
+ *      ^----a descriptor closed, or 100 ms----+
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/stream.h>

@@ -1,6 +1,7 @@
 /* Schedulers: bide_run, from the making of the workers to the end of the last task.
  *
- *   RUNNING --the main task has ended--> CLOSING (all are cancelled, none is spawned) --none is live--> FINISHED
+ *   RUNNING --the main task has ended--> CLOSING --none is live--> FINISHED
+ *                                 (all are cancelled, none is spawned)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/processors.h"

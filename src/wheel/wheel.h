@@ -45,8 +45,8 @@ struct bide_wheel {
     _Atomic uint32_t waiting;           /* sleeps in `room` */
     _Atomic uint32_t word;              /* what the thread sleeps on; grows with each call */
     _Atomic uint64_t asleep_until;      /* the tick; 0 while it is awake or called */
-    char apart[64]; /* what each submission changes, away from what the thread does */
-    _Atomic uint32_t gate; /* calls inside, and whether it is closed */
+    char apart[64];                     /* what each submission changes, away from what the thread does */
+    _Atomic uint32_t gate;              /* calls inside, and whether it is closed */
     _Atomic uint64_t requests;          /* new sleeps among them << 32 | the first record's number */
     _Atomic uint64_t free_records;      /* changes so far << 32 | the first record's number */
     _Atomic uint32_t cancels;           /* requests to cancel so far */
