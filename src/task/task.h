@@ -92,23 +92,23 @@ struct bide_task_record {
 enum { BIDE_LEFT_NOBODY, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_FOR_GOOD };
 
 struct bide_worker {
-    struct bide_scheduler *scheduler;
-    struct bide_deque deque;
-    struct bide_stack_cache stacks; /* of the default size */
+    struct bide_deque deque; /* first, for it begins on a cache line */
     _Atomic(struct bide_task_record *)
-        slot;                /* woken by the one that runs: next, for its data is in the cache */
-    struct bide_fiber fiber; /* the thread's own stack, where work is looked for */
+        slot;                       /* woken by the one that runs: next, for its data is in the cache */
+    struct bide_stack_cache stacks; /* of the default size */
+    struct bide_fiber fiber;        /* the thread's own stack, where work is looked for */
+    struct bide_scheduler *scheduler;
     struct bide_task_record *current;
     struct bide_task_record *left;
+    struct bide_parker *parker;
+    bide_os_thread thread;
     int left_for;
     unsigned tick;       /* tasks begun and resumed */
     unsigned slot_turns; /* in a row from the slot */
-    bool searching;      /* counted in scheduler->searching; guarded by idle_lock while idle */
-    bool dispatching;    /* inside the reactor: wakes come from events and timers */
-    bool parking;        /* and waits there: what is queued here must end that */
-    struct bide_parker *parker;
-    bide_os_thread thread;
     unsigned index;
+    bool searching;   /* counted in scheduler->searching; guarded by idle_lock while idle */
+    bool dispatching; /* inside the reactor: wakes come from events and timers */
+    bool parking;     /* and waits there: what is queued here must end that */
 };
 
 /* Stacks of one size: 16 KiB doubled so many times as the shelf's number says. */
