@@ -61,9 +61,9 @@ typedef enum bide_wheel_full {
 
 /** How a wheel is to be. Begin with bide_wheel_options_init(). */
 typedef struct bide_wheel_options {
-    bide_wheel_form form;
-    bide_wheel_clock clock;
-    bide_wheel_full when_full;
+    bide_wheel_form form;      /**< who drives it: BIDE_WHEEL_THREADED */
+    bide_wheel_clock clock;    /**< what time it goes by: BIDE_WHEEL_MONOTONIC */
+    bide_wheel_full when_full; /**< what becomes of a sleep without room: BIDE_WHEEL_FULL_FAILS */
     bide_missed missed;        /**< what its intervals do about missed ticks: BIDE_MISSED_BURST */
     bide_duration tick;        /**< 100 ms; at least 1 ns */
     uint32_t slots;            /**< 4,096; a power of two up to 262,144 */
