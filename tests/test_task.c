@@ -121,6 +121,43 @@ Test(task, a_sleep_suspends_the_task_alone)
     WITH_WORKERS(sleep_together, NULL, 0);
 }
 
+/* --- many --------------------------------------------------------------------------------------------------- */
+
+#ifdef BIDE_TEST_TSAN
+enum { MANY = 2000 }; /* it has room for some 8,000 fibers */
+#else
+enum { MANY = 20000 };
+#endif
+
+static int wait_for_start(void *arg)
+{
+    return bide_event_wait(arg, BIDE_NEVER);
+}
+
+static int hold_many(void *arg)
+{
+    bide_event start;
+    bide_task *tasks = calloc(MANY, sizeof *tasks);
+    (void)arg;
+    cr_assert_not_null(tasks);
+    cr_assert_ok(bide_event_init(&start, BIDE_EVENT_MANUAL));
+    for (int i = 0; i < MANY; i++)
+        cr_assert_ok(bide_spawn(&tasks[i], wait_for_start, &start, NULL));
+    bide_event_set(&start);
+    for (int i = 0; i < MANY; i++) {
+        int value = 1;
+        cr_assert_ok(bide_task_join(tasks[i], &value, BIDE_NEVER));
+        cr_assert_ok(value);
+    }
+    free(tasks);
+    return 0;
+}
+
+Test(task, twenty_thousand_are_alive_at_once)
+{
+    WITH_WORKERS(hold_many, NULL, 0);
+}
+
 /* --- the end ------------------------------------------------------------------------------------------------ */
 
 static atomic_int cleaned, dropped, cancelled_waits, waiting;

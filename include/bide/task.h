@@ -1,6 +1,6 @@
 /**
  * @file bide/task.h
- * @brief Tasks: code that reads as if it blocked, by the hundred thousand, on a few threads.
+ * @brief Tasks: code that reads as if it blocked, thousands at once on a few threads.
  *
  * bide_run() runs a function as the main task of a scheduler; bide_spawn() starts others. A task has a stack
  * of its own. Every call of Bide's that waits suspends the task alone, and it goes on on whichever of the
