@@ -103,6 +103,11 @@ Test(servers, echo_server_exits_at_once_on_sigint_without_clients_and_on_a_secon
     (void)kill(server.process, SIGINT);
     assert_stops(&server);
 
+#ifdef BIDE_TEST_TSAN
+    /* While it drains it waits with a deadline, in a call that the sanitizer does not know: it may put the handler
+     * off until that call has returned. */
+    BIDE_SKIP("the thread sanitizer may not run a signal's handler during the second wait");
+#endif
     START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--drain", "1h");
     int client = connected(&server.place);
     assert_echoes(client, "I will stay");
