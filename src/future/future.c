@@ -119,6 +119,17 @@ void bide_context_wake(const bide_context *cx)
     bide_wake_run(&wake);
 }
 
+int bide_future_last_try(bide_future *future, bide_context *cx)
+{
+    uint32_t before = cx->flags_ & BIDE_CONTEXT_LAST_TRY;
+    cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
+    /* There is no other time for it. */
+    if (cx->budget_ == 0) cx->budget_ = BIDE_BUDGET;
+    int answer = bide_future_poll(future, cx);
+    cx->flags_ = (cx->flags_ & ~(uint32_t)BIDE_CONTEXT_LAST_TRY) | before;
+    return answer;
+}
+
 bool bide_context_spend(bide_context *cx)
 {
     if (!cx) return true;

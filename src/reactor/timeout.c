@@ -5,7 +5,7 @@
  *          CANCELLING --inner answered--> ready: 0 if it had completed, else BIDE_ETIMEDOUT
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "future/waiter.h"
+#include "future/future.h"
 
 #include <bide/timer.h>
 
@@ -20,18 +20,6 @@ static int finish(bide_timeout *timeout, bide_context *cx, int result)
     return BIDE_READY;
 }
 
-/* As the direct calls do at their deadline: what is there counts, whether or not an event has told of it. */
-static int last_try(bide_timeout *timeout, bide_context *cx)
-{
-    uint32_t before = cx->flags_ & BIDE_CONTEXT_LAST_TRY;
-    cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
-    /* There is no other time for it. */
-    if (cx->budget_ == 0) cx->budget_ = BIDE_BUDGET;
-    int answer = bide_future_poll(timeout->inner_, cx);
-    cx->flags_ = (cx->flags_ & ~(uint32_t)BIDE_CONTEXT_LAST_TRY) | before;
-    return answer;
-}
-
 static int timeout_poll(bide_future *self, bide_context *cx)
 {
     bide_timeout *timeout = (bide_timeout *)self;
@@ -39,7 +27,7 @@ static int timeout_poll(bide_future *self, bide_context *cx)
         int answer = bide_future_poll(timeout->inner_, cx);
         if (answer != BIDE_PENDING) return finish(timeout, cx, answer == BIDE_READY ? 0 : answer);
         if (bide_future_poll(&timeout->timer_.future, cx) != BIDE_READY) return BIDE_PENDING;
-        answer = last_try(timeout, cx);
+        answer = bide_future_last_try(timeout->inner_, cx);
         if (answer != BIDE_PENDING) return finish(timeout, cx, answer == BIDE_READY ? 0 : answer);
         timeout->result = CANCELLING;
     }

@@ -1,7 +1,7 @@
 /* Time limits and intervals: futures made of a sleep.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "future/waiter.h"
+#include "future/future.h"
 #include "wheel/wheel.h"
 
 /* --- Time limits ---
@@ -10,17 +10,6 @@
  *   sleep over, and a last try of the inner one found nothing -> BIDE_ETIMEDOUT, the inner one is left as it
  *   is
  */
-
-/* What is there counts, whether or not an event has told of it, as at the deadline of a direct call. */
-static int last_try(bide_wheel_timeout *timeout, bide_context *cx)
-{
-    uint32_t before = cx->flags_ & BIDE_CONTEXT_LAST_TRY;
-    cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
-    if (cx->budget_ == 0) cx->budget_ = BIDE_BUDGET;
-    int answer = bide_future_poll(timeout->inner_, cx);
-    cx->flags_ = (cx->flags_ & ~(uint32_t)BIDE_CONTEXT_LAST_TRY) | before;
-    return answer;
-}
 
 static int finish(bide_wheel_timeout *timeout, bide_context *cx, int result)
 {
@@ -44,7 +33,7 @@ static int timeout_poll(bide_future *self, bide_context *cx)
     answer = bide_future_poll(&timeout->sleeping_.future, cx);
     if (answer == BIDE_PENDING) return BIDE_PENDING;
     if (answer < 0) return finish(timeout, cx, answer);
-    answer = last_try(timeout, cx);
+    answer = bide_future_last_try(timeout->inner_, cx);
     if (answer != BIDE_PENDING) return finish(timeout, cx, answer == BIDE_READY ? 0 : answer);
     return finish(timeout, cx, timeout->sleeping_.result ? timeout->sleeping_.result : BIDE_ETIMEDOUT);
 }
