@@ -158,6 +158,34 @@ Test(task, twenty_thousand_are_alive_at_once)
     WITH_WORKERS(hold_many, NULL, 0);
 }
 
+static int spin_until_set(void *arg)
+{
+    while (!atomic_load((atomic_bool *)arg))
+        continue;
+    return 0;
+}
+
+static int yield_to_a_spinner(void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 1000; round++) {
+        atomic_bool set = false;
+        bide_task spinner;
+        cr_assert_ok(bide_spawn(&spinner, spin_until_set, &set, NULL));
+        /* The spinner may be next on this worker: then another one must take this task up. */
+        cr_assert_ok(bide_yield());
+        atomic_store(&set, true);
+        cr_assert_ok(bide_task_join(spinner, NULL, BIDE_NEVER));
+    }
+    return 0;
+}
+
+Test(task, one_that_yields_to_a_busy_one_is_taken_up_by_an_idle_worker)
+{
+    bide_run_options options = {.workers = 2};
+    cr_assert_ok(bide_run(yield_to_a_spinner, NULL, &options));
+}
+
 /* --- the end ------------------------------------------------------------------------------------------------ */
 
 static atomic_int cleaned, dropped, cancelled_waits, waiting;

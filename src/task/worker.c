@@ -69,9 +69,11 @@ static bool begin_search(struct bide_worker *self)
 
 /* --- Queues --- */
 
+/* Where thieves find it too, of which one comes if any is idle: this worker may run another one for long. */
 static void push(struct bide_worker *self, struct bide_task_record *record)
 {
     bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
+    if (self->scheduler->count > 1) call_one(self->scheduler);
 }
 
 void bide_worker_queue(struct bide_task_record *record, bool behind)
@@ -86,9 +88,11 @@ void bide_worker_queue(struct bide_task_record *record, bool behind)
     struct bide_task_record *pushed = record;
     /* A task that another one wakes goes next; those that the reactor wakes keep their order. */
     if (!behind && !self->dispatching) pushed = atomic_exchange(&self->slot, record);
-    if (pushed) push(self, pushed);
     if (self->parking) self->parker->cx.waker_.wake(self->parker->cx.waker_.arg);
-    if (scheduler->count > 1) call_one(scheduler);
+    if (pushed)
+        push(self, pushed);
+    else if (scheduler->count > 1)
+        call_one(scheduler);
 }
 
 static struct bide_task_record *from_slot(struct bide_worker *self)
