@@ -62,12 +62,13 @@ static int open_all(struct server *server)
         struct connection *connection = &server->connections[i];
         bide_context cx;
         bide_waker waker = {close_connection, connection};
+        /* Before its time begins to run: what comes between the two would look like an early end. */
+        connection->last = bide_wheel_now(server->wheel);
         int error = bide_wheel_sleeping_init(&connection->idle, server->wheel, idle);
         if (error) return error;
         bide_context_init(&cx, waker);
         int answer = bide_future_poll(&connection->idle.future, &cx);
         if (answer != BIDE_PENDING) return answer < 0 ? answer : connection->idle.result;
-        connection->last = bide_wheel_now(server->wheel);
         connection->open = true;
         server->open++;
     }
