@@ -4,13 +4,10 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/address.h>
 
-#include <arpa/inet.h>
-#include <net/if.h>
-#include <netinet/in.h>
+#include "os/sockets.h"
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 _Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_storage), "any socket address fits");
 #define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)

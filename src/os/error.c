@@ -1,67 +1,6 @@
 /* Error codes: their names and words, and the way from and to the system's numbers.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include <bide/error.h>
-
-#include <errno.h>
-
-static const struct {
-    int system;
-    int code;
-} map[] = {
-    {EAGAIN, BIDE_EAGAIN},
-#if EWOULDBLOCK != EAGAIN
-    {EWOULDBLOCK, BIDE_EAGAIN},
-#endif
-    {EINVAL, BIDE_EINVAL},
-    {ENOMEM, BIDE_ENOMEM},
-    {EBADF, BIDE_EBADF},
-    {EEXIST, BIDE_EEXIST},
-    {ENOENT, BIDE_ENOENT},
-    {EBUSY, BIDE_EBUSY},
-    {EPERM, BIDE_EPERM},
-    {EACCES, BIDE_EACCES},
-    {EIO, BIDE_EIO},
-    {EMFILE, BIDE_EMFILE},
-    {ENFILE, BIDE_ENFILE},
-    {ENOSPC, BIDE_ENOSPC},
-    {EPIPE, BIDE_EPIPE},
-    {EINTR, BIDE_EINTR},
-    {EFAULT, BIDE_EFAULT},
-    {ENOSYS, BIDE_ENOTSUP},
-    {EOPNOTSUPP, BIDE_ENOTSUP},
-#if ENOTSUP != EOPNOTSUPP
-    {ENOTSUP, BIDE_ENOTSUP},
-#endif
-    {EOVERFLOW, BIDE_EOVERFLOW},
-    {ENOTSOCK, BIDE_ENOTSOCK},
-    {EADDRINUSE, BIDE_EADDRINUSE},
-    {EADDRNOTAVAIL, BIDE_EADDRNOTAVAIL},
-    {EAFNOSUPPORT, BIDE_EAFNOSUPPORT},
-    {EALREADY, BIDE_EALREADY},
-    {ECONNABORTED, BIDE_ECONNABORTED},
-    {ECONNREFUSED, BIDE_ECONNREFUSED},
-    {ECONNRESET, BIDE_ECONNRESET},
-    {EDESTADDRREQ, BIDE_EDESTADDRREQ},
-    {EHOSTUNREACH, BIDE_EHOSTUNREACH},
-    {EINPROGRESS, BIDE_EINPROGRESS},
-    {EISCONN, BIDE_EISCONN},
-    {EMSGSIZE, BIDE_EMSGSIZE},
-    {ENETDOWN, BIDE_ENETDOWN},
-    {ENETUNREACH, BIDE_ENETUNREACH},
-    {ENOBUFS, BIDE_ENOBUFS},
-    {ENOTCONN, BIDE_ENOTCONN},
-    {EPROTO, BIDE_EPROTO},
-    {EPROTONOSUPPORT, BIDE_EPROTONOSUPPORT},
-    {EPROTOTYPE, BIDE_EPROTOTYPE},
-    {ENOPROTOOPT, BIDE_ENOPROTOOPT},
-    {ENODEV, BIDE_ENODEV},
-    {ENAMETOOLONG, BIDE_ENAMETOOLONG},
-    {ENOTDIR, BIDE_ENOTDIR},
-    {EISDIR, BIDE_EISDIR},
-    {ETIMEDOUT, BIDE_ETIMEDOUT},
-    {ECANCELED, BIDE_ECANCELED},
-    {EDEADLK, BIDE_EDEADLK},
-};
+#include "os/errors.h"
 
 static const struct {
     int code;
@@ -78,22 +17,17 @@ static const struct {
 int bide_error_from_system(int system_error)
 {
     if (system_error <= 0) return 0;
-    for (size_t i = 0; i < COUNT(map); i++)
-        if (map[i].system == system_error) return map[i].code;
+    for (size_t i = 0; i < bide_os_error_count; i++)
+        if (bide_os_errors[i].system == system_error) return bide_os_errors[i].code;
     return BIDE_ESYSTEM_BASE - system_error;
 }
 
 int bide_system_error(bide_ssize error)
 {
     if (error <= BIDE_ESYSTEM_BASE) return (int)(BIDE_ESYSTEM_BASE - error);
-    for (size_t i = 0; i < COUNT(map); i++)
-        if (map[i].code == error) return map[i].system;
+    for (size_t i = 0; i < bide_os_error_count; i++)
+        if (bide_os_errors[i].code == error) return bide_os_errors[i].system;
     return 0;
-}
-
-int bide_last_error(void)
-{
-    return bide_error_from_system(errno);
 }
 
 const char *bide_strerror(bide_ssize error)

@@ -7,6 +7,7 @@
 
 #include <bide/error.h>
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -68,6 +69,11 @@ void bide_os_thread_join(bide_os_thread thread)
 bool bide_os_thread_is_self(bide_os_thread thread)
 {
     return pthread_equal(thread, pthread_self()) != 0;
+}
+
+void bide_os_thread_yield(void)
+{
+    (void)sched_yield();
 }
 
 void bide_os_thread_precise_timers(void)

@@ -12,10 +12,10 @@
  * 4. The end of a wait clears NOTIFIED: it was delivered by this return.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#define _GNU_SOURCE
 #include "poll/backend.h"
 
 #include "os/assert.h"
+#include "os/environment.h"
 #include "os/log.h"
 #include "os/thread.h"
 
@@ -85,8 +85,7 @@ int bide_poller_new(bide_poller **out, const char *backend)
     *out = NULL;
     const char *chosen = NULL;
     if (!backend) {
-        chosen = secure_getenv("BIDE_BACKEND");
-        if (chosen && !*chosen) chosen = NULL;
+        chosen = bide_os_environment("BIDE_BACKEND");
         backend = chosen;
     }
     int cancel = bide_os_cancel_disable();

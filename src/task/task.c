@@ -11,12 +11,12 @@
 
 #include "future/future.h"
 #include "os/assert.h"
+#include "os/thread.h"
 #include "reactor/await.h"
 #include "reactor/reactor.h"
 
 #include <bide/timer.h>
 
-#include <sched.h>
 #include <stdlib.h>
 
 /* --- Running and waiting --- */
@@ -124,7 +124,7 @@ int bide_yield(void)
 {
     struct bide_thread *thread = bide_thread_self();
     if (!thread->awaiter) {
-        (void)sched_yield();
+        bide_os_thread_yield();
         return 0;
     }
     if (thread->in_waker || thread->operation) return BIDE_EDEADLK;
