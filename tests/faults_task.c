@@ -81,7 +81,8 @@ static int run_tasks(void)
 
 const struct scenario scenarios_of_tasks[] = {
     {"tasks",
-     "run spawn task_join task_joining_init task_cancel task_detach defer yield shield unshield in_task "
+     "run spawn spawn_at task_join task_joining_init task_cancel task_detach defer yield shield unshield "
+     "in_task "
      "task_name "
      "scheduler_current",
      run_tasks},

@@ -117,8 +117,31 @@ typedef struct bide_future_ops {
      * after a poll that answered BIDE_PENDING.
      */
     int (*cancel)(bide_future *self, bide_context *cx);
-    unsigned flags; /**< 0 or BIDE_FUTURE_STREAM */
+    unsigned flags; /**< 0, or BIDE_FUTURE_STREAM and BIDE_FUTURE_NAMED, or-ed */
 } bide_future_ops;
+
+/** The table is the first member of a bide_future_kind. */
+#define BIDE_FUTURE_NAMED 2u
+
+/**
+ * A table that also tells what its futures are, for bide_dump(): set BIDE_FUTURE_NAMED in its flags, and give
+ * `&kind.ops` to bide_future_init().
+ *
+ * @code
+ * static const bide_future_kind greeting = {
+ *     {sizeof greeting.ops, greeting_poll, greeting_cancel, BIDE_FUTURE_NAMED}, "greeting", NULL};
+ * @endcode
+ */
+typedef struct bide_future_kind {
+    bide_future_ops ops; /**< what every future has */
+    const char *name;    /**< what it is or does: "read", "join of"; never freed */
+    /**
+     * NULL, or writes into `text` what the name leaves open ("fd 7"), as a string in at most `room` bytes,
+     * which hold an empty one before. Runs while the future is pending and nobody polls it, on any thread; it
+     * must not wait, poll, cancel or allocate, and must only try for locks.
+     */
+    void (*describe)(const bide_future *self, char *text, size_t room);
+} bide_future_kind;
 
 /** The head of every future: its first member. The fields are private. */
 struct bide_future {

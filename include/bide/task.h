@@ -101,6 +101,30 @@ typedef struct bide_task_options {
 BIDE_API int bide_spawn(bide_task *out, bide_task_function function, void *arg,
                         const bide_task_options *options);
 
+/**
+ * @brief As bide_spawn(), told where: for functions of yours that spawn for others.
+ *
+ * bide_spawn() is also a macro that calls this with BIDE_HERE, so that bide_dump() and the overflow handler can
+ * say where a task comes from. `(bide_spawn)(…)`, its address, and other languages have the function.
+ *
+ * @param place kept, not copied; NULL: unknown.
+ */
+BIDE_API int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
+                           const bide_task_options *options);
+
+/** The tokens as a string. */
+#define BIDE_QUOTED_(tokens) #tokens
+/** The same, after macros in them were replaced. */
+#define BIDE_QUOTED(tokens) BIDE_QUOTED_(tokens)
+
+/** "file:line" of the code that it stands in. Define it as NULL first to keep paths out of the program. */
+#ifndef BIDE_HERE
+#define BIDE_HERE __FILE__ ":" BIDE_QUOTED(__LINE__)
+#endif
+
+/* Variadic, so that a compound literal among the arguments may have commas. */
+#define bide_spawn(...) bide_spawn_at(BIDE_HERE, __VA_ARGS__)
+
 /** Waiting for a task's end, as a future. */
 typedef struct bide_task_joining {
     bide_future future; /**< this as a future: what others poll, race and cancel */

@@ -21,6 +21,9 @@ struct bide_awaiter {
      * and then wakes the context; it stays. */
     _Atomic int verdict;
 
+    /* What it waits for, the innermost; written before each wait, and of use only during it. */
+    const bide_future *awaits;
+
     /* The task's own: */
     unsigned shields; /* while there are any, the verdict is not heeded */
     unsigned depth;   /* awaits under way, one inside the other's poll */

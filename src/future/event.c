@@ -274,12 +274,13 @@ static int waiting_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops waiting_ops = {sizeof waiting_ops, waiting_poll, waiting_cancel, 0};
+static const bide_future_kind waiting_kind = {
+    {sizeof waiting_kind.ops, waiting_poll, waiting_cancel, BIDE_FUTURE_NAMED}, "event", NULL};
 
 void bide_event_waiting_init(bide_event_waiting *waiting, bide_event *event)
 {
     if (!waiting) return;
-    bide_future_init(&waiting->future, &waiting_ops);
+    bide_future_init(&waiting->future, &waiting_kind.ops);
     bide_waiter_init(&waiting->waiter_);
     waiting->event_ = event;
     waiting->result = event ? BIDE_ECANCELED : BIDE_EINVAL;

@@ -12,6 +12,8 @@
 
 #include "future/waiter.h"
 
+#include <stdio.h>
+
 /* From DONE on a future is not polled again. HELD is a stream's item that a join has seen. */
 enum { IDLE = 0u, STARTED = 1u, DONE = 2u, CANCELED = 3u, HELD = 4u, PHASE = 0xffu };
 
@@ -90,6 +92,26 @@ void bide_future_hold(bide_future *future)
 void bide_future_release(bide_future *future)
 {
     if ((future->state_ & PHASE) == HELD) future->state_ = IDLE;
+}
+
+void bide_future_describe(const bide_future *future, char *text, size_t room)
+{
+    if (room == 0) return;
+    text[0] = '\0';
+    if (!future || !future->ops_) return;
+    const char *other = (future->state_ & PHASE) != STARTED          ? "ready"
+                        : !(future->ops_->flags & BIDE_FUTURE_NAMED) ? "a future"
+                                                                     : NULL;
+    if (other) {
+        (void)snprintf(text, room, "%s", other);
+        return;
+    }
+    const bide_future_kind *kind = (const bide_future_kind *)future->ops_;
+    int length = snprintf(text, room, "%s ", kind->name);
+    if (length < 1 || (size_t)length >= room) return;
+    text[length] = '\0';
+    if (kind->describe) kind->describe(future, text + length, room - (size_t)length);
+    if (!text[length]) text[length - 1] = '\0';
 }
 
 static void wake_nobody(void *arg)

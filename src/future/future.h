@@ -13,6 +13,10 @@ void bide_future_release(bide_future *future);
 /* Polls as the direct calls do at their deadline: what is there counts, whether or not an event has told of it. */
 int bide_future_last_try(bide_future *future, bide_context *cx);
 
+/* Writes what a pending future is, which nobody polls meanwhile, as a string: its kind's name and what else that
+ * tells. `future` may be NULL. */
+void bide_future_describe(const bide_future *future, char *text, size_t room);
+
 /* Calls the context's waker: "poll me again". */
 void bide_context_wake(const bide_context *cx);
 

@@ -8,6 +8,8 @@
 #include "future/thread.h"
 
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
 
 /* --- the order of a race ---
  *
@@ -129,12 +131,32 @@ static int racing_cancel(bide_future *self, bide_context *cx)
     return racing->result >= 0 ? BIDE_COMPLETED : BIDE_READY;
 }
 
-static const bide_future_ops racing_ops = {sizeof racing_ops, racing_poll, racing_cancel, 0};
+/* "2: fd 7 to read, timer in 20 ms" */
+static void describe_all(bide_future *const *futures, size_t count, char *text, size_t room)
+{
+    int length = snprintf(text, room, "%zu:", count);
+    for (size_t i = 0; i < count && length > 0 && (size_t)length + 2 < room; i++) {
+        if (i > 0) text[length++] = ',';
+        text[length++] = ' ';
+        text[length] = '\0';
+        bide_future_describe(futures[i], text + length, room - (size_t)length);
+        length += (int)strlen(text + length);
+    }
+}
+
+static void racing_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_racing *racing = (const bide_racing *)self;
+    describe_all(racing->futures_, racing->count_, text, room);
+}
+
+static const bide_future_kind racing_kind = {
+    {sizeof racing_kind.ops, racing_poll, racing_cancel, BIDE_FUTURE_NAMED}, "race of", racing_describe};
 
 void bide_racing_init(bide_racing *racing, bide_future *const *futures, size_t count, bool *completed)
 {
     if (!racing) return;
-    bide_future_init(&racing->future, &racing_ops);
+    bide_future_init(&racing->future, &racing_kind.ops);
     racing->futures_ = futures;
     racing->count_ = count;
     racing->completed_ = completed;
@@ -193,12 +215,19 @@ static int joining_cancel(bide_future *self, bide_context *cx)
     return BIDE_COMPLETED;
 }
 
-static const bide_future_ops joining_ops = {sizeof joining_ops, joining_poll, joining_cancel, 0};
+static void joining_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_joining *joining = (const bide_joining *)self;
+    describe_all(joining->futures_, joining->count_, text, room);
+}
+
+static const bide_future_kind joining_kind = {
+    {sizeof joining_kind.ops, joining_poll, joining_cancel, BIDE_FUTURE_NAMED}, "all of", joining_describe};
 
 void bide_joining_init(bide_joining *joining, bide_future *const *futures, size_t count)
 {
     if (!joining) return;
-    bide_future_init(&joining->future, &joining_ops);
+    bide_future_init(&joining->future, &joining_kind.ops);
     joining->futures_ = futures;
     joining->count_ = count;
     joining->result = BIDE_ECANCELED;

@@ -23,6 +23,8 @@
 #include "future/waiter.h"
 #include "os/fork.h"
 
+#include <stdio.h>
+
 enum { IDLE = 0, WAITING = 1, QUEUED = 2 };
 
 /* Members polled in one poll of the set before it lets its caller have a turn. */
@@ -182,12 +184,20 @@ static int set_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops set_ops = {sizeof set_ops, set_poll, set_cancel, BIDE_FUTURE_STREAM};
+static void set_describe(const bide_future *self, char *text, size_t room)
+{
+    (void)snprintf(text, room, "%zu", ((const bide_set *)self)->count_);
+}
+
+static const bide_future_kind set_kind = {{sizeof set_kind.ops, set_poll, set_cancel,
+                                           BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                          "set of",
+                                          set_describe};
 
 void bide_set_init(bide_set *set)
 {
     if (!set) return;
-    bide_future_init(&set->future, &set_ops);
+    bide_future_init(&set->future, &set_kind.ops);
     bide_ring_init(&set->ready_);
     bide_ring_init(&set->queue_);
     bide_waiter_init(&set->waiter_);

@@ -12,17 +12,37 @@ static struct {
     _Alignas(64) bide_os_mutex mutex;
 } locks[LOCKS];
 
+static bide_os_mutex *lock_of(const void *object)
+{
+    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
+    uintptr_t address = (uintptr_t)object;
+    return &locks[((address >> 4) ^ (address >> 10)) % LOCKS].mutex;
+}
+
 bide_os_mutex *bide_wait_lock(const void *object)
 {
     struct bide_thread *thread = bide_thread_self();
-    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
-    uintptr_t address = (uintptr_t)object;
-    bide_os_mutex *mutex = &locks[((address >> 4) ^ (address >> 10)) % LOCKS].mutex;
+    bide_os_mutex *mutex = lock_of(object);
     BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
     thread->wait_locks++;
     atomic_signal_fence(memory_order_seq_cst);
     bide_os_mutex_lock(mutex);
     return mutex;
+}
+
+bide_os_mutex *bide_wait_try(const void *object)
+{
+    struct bide_thread *thread = bide_thread_self();
+    if (thread->wait_locks > 0) return NULL;
+    bide_os_mutex *mutex = lock_of(object);
+    thread->wait_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (bide_os_mutex_try_long(mutex)) return mutex;
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->wait_locks--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (thread->pending_events) bide_event_drain(thread);
+    return NULL;
 }
 
 void bide_wait_unlock(bide_os_mutex *lock)

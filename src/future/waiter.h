@@ -74,6 +74,9 @@ struct bide_wake {
 bide_os_mutex *bide_wait_lock(const void *object);
 void bide_wait_unlock(bide_os_mutex *lock);
 
+/* For those who only look, also from a debugger or while this thread holds one: NULL if it cannot be had soon. */
+bide_os_mutex *bide_wait_try(const void *object);
+
 /* All of them, around a fork. */
 void bide_wait_lock_all(void);
 void bide_wait_unlock_all(void);

@@ -120,13 +120,21 @@ static int incoming_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops incoming_ops = {sizeof incoming_ops, incoming_poll, incoming_cancel,
-                                             BIDE_FUTURE_STREAM};
+static void incoming_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_incoming *incoming = (const bide_incoming *)self;
+    bide_source_describe(incoming->listener_, incoming->generation_, "to accept", text, room);
+}
+
+static const bide_future_kind incoming_kind = {{sizeof incoming_kind.ops, incoming_poll, incoming_cancel,
+                                                BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                               "fd",
+                                               incoming_describe};
 
 void bide_incoming_init(bide_incoming *incoming, bide_async *listener)
 {
     if (!incoming) return;
-    bide_future_init(&incoming->future, &incoming_ops);
+    bide_future_init(&incoming->future, &incoming_kind.ops);
     bide_waiter_init(&incoming->closed_);
     /* Its pause belongs where its operation does: who waits for the one drives the other. */
     bide_reactor *previous = listener ? bide_reactor_enter(bide_source_reactor(listener)) : NULL;

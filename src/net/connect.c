@@ -103,12 +103,20 @@ static int connecting_cancel(bide_future *self, bide_context *cx)
     return finish(connecting, BIDE_ECANCELED);
 }
 
-static const bide_future_ops connecting_ops = {sizeof connecting_ops, connecting_poll, connecting_cancel, 0};
+static void connecting_describe(const bide_future *self, char *text, size_t room)
+{
+    (void)bide_address_format(&((const bide_connecting *)self)->address_, text, room);
+}
+
+static const bide_future_kind connecting_kind = {{sizeof connecting_kind.ops, connecting_poll,
+                                                  connecting_cancel, BIDE_FUTURE_NAMED},
+                                                 "connect to",
+                                                 connecting_describe};
 
 void bide_connecting_prepare(bide_connecting *connecting, const bide_address *address, bool valid)
 {
     if (!connecting) return;
-    bide_future_init(&connecting->future, &connecting_ops);
+    bide_future_init(&connecting->future, &connecting_kind.ops);
     bide_timer_never(&connecting->retry_);
     connecting->reactor_ = bide_reactor_current();
     connecting->conn = NULL;

@@ -17,6 +17,7 @@
 
 #include "future/waiter.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -261,7 +262,14 @@ static int host_cancel(bide_future *future, bide_context *cx)
     return finish(self, BIDE_ECANCELED);
 }
 
-static const bide_future_ops host_ops = {sizeof host_ops, host_poll, host_cancel, 0};
+static void host_describe(const bide_future *self, char *text, size_t room)
+{
+    (void)snprintf(text, room, "%s", ((const bide_host_connecting *)self)->resolving_.host_);
+}
+
+static const bide_future_kind host_kind = {{sizeof host_kind.ops, host_poll, host_cancel, BIDE_FUTURE_NAMED},
+                                           "connect to",
+                                           host_describe};
 
 static void report_init(bide_connect_report *report)
 {
@@ -274,7 +282,7 @@ void bide_tcp_host_connecting_init(bide_host_connecting *connecting, const char 
                                    bide_connect_report *report)
 {
     if (!connecting) return;
-    bide_future_init(&connecting->future, &host_ops);
+    bide_future_init(&connecting->future, &host_kind.ops);
     bide_resolving_init(&connecting->resolving_, host, port, BIDE_FAMILY_NONE);
     bide_timer_never(&connecting->delay_);
     connecting->attempts_ = NULL;

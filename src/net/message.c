@@ -116,6 +116,12 @@ static int transfer_await(const bide_transfer *transfer, bide_future *future, bi
     return bide_await_on(bide_source_reactor(transfer->async_), future, deadline);
 }
 
+static void transfer_describe(const bide_transfer *transfer, char *text, size_t room)
+{
+    bide_source_describe(transfer->async_, transfer->generation_, transfer->sends_ ? "to send" : "to receive",
+                         text, room);
+}
+
 /* --- one message --- */
 
 static struct bide_os_message system_message(bide_message *message)
@@ -169,12 +175,18 @@ static int message_cancel(bide_future *self, bide_context *cx)
     return answer;
 }
 
-static const bide_future_ops message_ops = {sizeof message_ops, message_poll, message_cancel, 0};
+static void message_describe(const bide_future *self, char *text, size_t room)
+{
+    transfer_describe(&((const bide_message *)self)->transfer_, text, room);
+}
+
+static const bide_future_kind message_kind = {
+    {sizeof message_kind.ops, message_poll, message_cancel, BIDE_FUTURE_NAMED}, "fd", message_describe};
 
 static void message_init(bide_message *message, bide_async *async, bool sends, const bide_buffer *buffers,
                          size_t count)
 {
-    bide_future_init(&message->future, &message_ops);
+    bide_future_init(&message->future, &message_kind.ops);
     transfer_init(&message->transfer_, async, sends);
     message->buffers_ = buffers;
     message->buffer_count_ = count;
@@ -337,14 +349,20 @@ static int batch_cancel(bide_future *self, bide_context *cx)
     return answer;
 }
 
-static const bide_future_ops batch_ops = {sizeof batch_ops, batch_poll, batch_cancel, 0};
+static void batch_describe(const bide_future *self, char *text, size_t room)
+{
+    transfer_describe(&((const bide_batch *)self)->transfer_, text, room);
+}
+
+static const bide_future_kind batch_kind = {
+    {sizeof batch_kind.ops, batch_poll, batch_cancel, BIDE_FUTURE_NAMED}, "fd", batch_describe};
 
 static void batch_init(bide_batch *batch, bide_async *async, bool sends, bide_datagram *datagrams,
                        size_t count)
 {
     if (!batch) return;
     bool valid = datagrams && count > 0;
-    bide_future_init(&batch->future, &batch_ops);
+    bide_future_init(&batch->future, &batch_kind.ops);
     transfer_init(&batch->transfer_, valid ? async : NULL, sends);
     batch->datagrams_ = datagrams;
     batch->count_ = count;

@@ -213,13 +213,20 @@ static int reading_cancel(bide_future *self, bide_context *cx)
     return ended ? BIDE_COMPLETED : BIDE_READY;
 }
 
-static const bide_future_ops reading_ops = {sizeof reading_ops, reading_poll, reading_cancel, 0};
+static void reading_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_reader *reader = ((const bide_reading *)self)->reader_;
+    bide_source_describe(reader->async_, reader->generation_, "to read", text, room);
+}
+
+static const bide_future_kind reading_kind = {
+    {sizeof reading_kind.ops, reading_poll, reading_cancel, BIDE_FUTURE_NAMED}, "fd", reading_describe};
 
 static void init(bide_reading *reading, bide_reader *reader, uint8_t kind, void *target, size_t wanted)
 {
     if (!reading) return;
     bool valid = reader && reader->async_ && reader->buffer_ && reader->capacity_ > 0;
-    bide_future_init(&reading->future, &reading_ops);
+    bide_future_init(&reading->future, &reading_kind.ops);
     reading->reader_ = valid && (target || wanted == 0) ? reader : NULL;
     reading->kind_ = kind;
     reading->target_ = target;

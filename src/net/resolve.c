@@ -223,7 +223,15 @@ static int resolving_cancel(bide_future *self, bide_context *cx)
     return finish(resolving, BIDE_ECANCELED);
 }
 
-static const bide_future_ops resolving_ops = {sizeof resolving_ops, resolving_poll, resolving_cancel, 0};
+static void resolving_describe(const bide_future *self, char *text, size_t room)
+{
+    (void)snprintf(text, room, "%s", ((const bide_resolving *)self)->host_);
+}
+
+static const bide_future_kind resolving_kind = {{sizeof resolving_kind.ops, resolving_poll, resolving_cancel,
+                                                 BIDE_FUTURE_NAMED},
+                                                "look-up of",
+                                                resolving_describe};
 
 /* Copies a text with its end: 0, BIDE_EINVAL for NULL, or BIDE_ENAMETOOLONG. */
 static int keep(char *to, size_t capacity, const char *text)
@@ -239,7 +247,7 @@ void bide_resolving_init(bide_resolving *resolving, const char *host, uint16_t p
 {
     if (!resolving) return;
     memset(resolving, 0, sizeof *resolving);
-    bide_future_init(&resolving->future, &resolving_ops);
+    bide_future_init(&resolving->future, &resolving_kind.ops);
     resolving->port_ = port;
     resolving->family_ = family;
     resolving->misuse_ = keep(resolving->host_, sizeof resolving->host_, host);

@@ -108,7 +108,14 @@ static int sending_cancel(bide_future *self, bide_context *cx)
     return ended ? BIDE_COMPLETED : BIDE_READY;
 }
 
-static const bide_future_ops sending_ops = {sizeof sending_ops, sending_poll, sending_cancel, 0};
+static void sending_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_sending_file *sending = (const bide_sending_file *)self;
+    bide_source_describe(sending->async_, sending->generation_, "to send a file", text, room);
+}
+
+static const bide_future_kind sending_kind = {
+    {sizeof sending_kind.ops, sending_poll, sending_cancel, BIDE_FUTURE_NAMED}, "fd", sending_describe};
 
 static bool is_part_of_a_file(uint64_t offset, uint64_t length)
 {
@@ -120,7 +127,7 @@ void bide_sending_file_init(bide_sending_file *sending, bide_async *async, bide_
                             uint64_t length)
 {
     if (!sending) return;
-    bide_future_init(&sending->future, &sending_ops);
+    bide_future_init(&sending->future, &sending_kind.ops);
     sending->async_ = is_part_of_a_file(offset, length) ? async : NULL;
     sending->generation_ = bide_source_generation(async);
     sending->file_ = file;

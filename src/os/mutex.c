@@ -19,3 +19,18 @@ void bide_os_mutex_lock_slow(bide_os_mutex *mutex)
     while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0)
         bide_os_futex_wait(&mutex->word, 2, BIDE_NEVER);
 }
+
+bool bide_os_mutex_try_long(bide_os_mutex *mutex)
+{
+    for (int i = 0; i < SPINS; i++) {
+        if (bide_os_mutex_try(mutex)) return true;
+        bide_os_spin_pause();
+    }
+    /* A thread in a section may have lost its processor for a time slice. Nobody wakes a word of our own. */
+    for (int i = 0; i < 20; i++) {
+        _Atomic uint32_t nobody = 0;
+        bide_os_futex_wait(&nobody, 0, bide_after(BIDE_MILLISECONDS(1)));
+        if (bide_os_mutex_try(mutex)) return true;
+    }
+    return false;
+}

@@ -34,6 +34,9 @@ static inline bool bide_os_mutex_try(bide_os_mutex *mutex)
                                                    memory_order_relaxed);
 }
 
+/* The same, for some milliseconds: longer than any section lasts, unless its thread is stopped. */
+bool bide_os_mutex_try_long(bide_os_mutex *mutex);
+
 static inline void bide_os_mutex_unlock(bide_os_mutex *mutex)
 {
     /* release: what the holder wrote is seen by the next one's acquire. After the exchange the mutex may

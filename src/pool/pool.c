@@ -464,13 +464,15 @@ static int job_cancel(bide_future *self, bide_context *cx)
     return finish(job, BIDE_ECANCELED);
 }
 
-static const bide_future_ops job_ops = {sizeof job_ops, job_poll, job_cancel, 0};
+static const bide_future_kind job_kind = {{sizeof job_kind.ops, job_poll, job_cancel, BIDE_FUTURE_NAMED},
+                                          "job",
+                                          NULL};
 
 void bide_job_init_detachable(bide_job *job, bide_job_function function, void *record,
                               void (*drop)(void *record))
 {
     if (!job) return;
-    bide_future_init(&job->future, &job_ops);
+    bide_future_init(&job->future, &job_kind.ops);
     bide_waiter_init(&job->waiter_);
     job->function_ = function;
     job->arg_ = record;

@@ -162,12 +162,23 @@ static int readiness_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops readiness_ops = {sizeof readiness_ops, readiness_poll, readiness_cancel, 0};
+static void readiness_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_readiness *readiness = (const bide_readiness *)self;
+    bide_source_describe(readiness->async_, readiness->generation_,
+                         readiness->direction_ == BIDE_READ ? "to be readable" : "to be writable", text,
+                         room);
+}
+
+static const bide_future_kind readiness_kind = {{sizeof readiness_kind.ops, readiness_poll, readiness_cancel,
+                                                 BIDE_FUTURE_NAMED},
+                                                "fd",
+                                                readiness_describe};
 
 static void readiness_init(bide_readiness *readiness, bide_async *async, bide_direction direction)
 {
     if (!readiness) return;
-    bide_future_init(&readiness->future, &readiness_ops);
+    bide_future_init(&readiness->future, &readiness_kind.ops);
     bide_waiter_init(&readiness->waiter_);
     readiness->async_ = async;
     readiness->generation_ = bide_source_generation(async);

@@ -43,6 +43,7 @@ static int cancel_and_wait(struct bide_awaiter *awaiter, bide_future *future)
     for (;;) {
         int answer = bide_future_cancel(future, awaiter->cx);
         if (answer != BIDE_PENDING) return answer;
+        awaiter->awaits = future;
         int error = awaiter->wait(awaiter, BIDE_NEVER, true);
         if (error) return error;
     }
@@ -90,6 +91,7 @@ static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_in
         bool late = again && !bide_is_never(deadline) && !bide_before(bide_now(), deadline);
         /* The poll itself has forked, and this is the child: what woke the future is the parent's. */
         if (forks != bide_os_forks) return abandon(awaiter, future, BIDE_EFORKED);
+        awaiter->awaits = future;
         int error = late || (now && !spent) ? BIDE_ETIMEDOUT : awaiter->wait(awaiter, deadline, false);
         if (error == BIDE_ETIMEDOUT) return give_up(awaiter, future, deadline);
         if (error) return abandon(awaiter, future, error);
@@ -250,9 +252,10 @@ static int nothing_cancel(bide_future *self, bide_context *cx)
 
 int bide_sleep_until(bide_instant instant)
 {
-    static const bide_future_ops nothing = {sizeof nothing, nothing_poll, nothing_cancel, 0};
+    static const bide_future_kind nothing = {
+        {sizeof nothing.ops, nothing_poll, nothing_cancel, BIDE_FUTURE_NAMED}, "sleep", NULL};
     bide_future future;
-    bide_future_init(&future, &nothing);
+    bide_future_init(&future, &nothing.ops);
     int error = bide_await(&future, instant);
     return error == BIDE_ETIMEDOUT || error == BIDE_EAGAIN ? 0 : error;
 }

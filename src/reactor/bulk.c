@@ -69,12 +69,21 @@ static int bulk_cancel(bide_future *self, bide_context *cx)
     return ended ? BIDE_COMPLETED : BIDE_READY;
 }
 
-static const bide_future_ops bulk_ops = {sizeof bulk_ops, bulk_poll, bulk_cancel, 0};
+static void bulk_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_bulk *bulk = (const bide_bulk *)self;
+    bide_source_describe(bulk->async_, bulk->generation_, bulk->writes_ ? "to write all" : "to read all",
+                         text, room);
+}
+
+static const bide_future_kind bulk_kind = {{sizeof bulk_kind.ops, bulk_poll, bulk_cancel, BIDE_FUTURE_NAMED},
+                                           "fd",
+                                           bulk_describe};
 
 static void init(bide_bulk *bulk, bide_async *async, const void *bytes, size_t length, bool writes)
 {
     if (!bulk) return;
-    bide_future_init(&bulk->future, &bulk_ops);
+    bide_future_init(&bulk->future, &bulk_kind.ops);
     bulk->async_ = bytes || length == 0 ? async : NULL;
     bulk->generation_ = bide_source_generation(async);
     bulk->bytes_ = (unsigned char *)(uintptr_t)bytes;

@@ -129,13 +129,24 @@ static int io_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops io_ops = {sizeof io_ops, io_poll, io_cancel, 0};
+static void io_describe(const bide_future *self, char *text, size_t room)
+{
+    static const char *const words[] = {"to read", "to write", "to read", "to write", "to peek"};
+    const bide_io *io = (const bide_io *)self;
+    const char *own = io->direction_ == BIDE_READ ? "to be readable" : "to be writable";
+    bide_source_describe(io->async_, io->generation_, io->kind_ < KIND_OWN ? words[io->kind_] : own, text,
+                         room);
+}
+
+static const bide_future_kind io_kind = {{sizeof io_kind.ops, io_poll, io_cancel, BIDE_FUTURE_NAMED},
+                                         "fd",
+                                         io_describe};
 
 static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction direction, const void *address,
                  size_t length, bide_operation operation)
 {
     if (!io) return;
-    bide_future_init(&io->future, &io_ops);
+    bide_future_init(&io->future, &io_kind.ops);
     bide_waiter_init(&io->waiter_);
     io->async_ = async;
     io->generation_ = bide_source_generation(async);

@@ -4,6 +4,7 @@
 
 #include "os/io.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* Bits of the pins word; the count of running system calls is above them. */
@@ -487,6 +488,20 @@ void bide_source_leave(bide_async *source, bide_waiter *waiter)
     if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) unlink_waiter(source, waiter);
     bide_wait_unlock(lock);
     bide_waiter_quiesce(waiter);
+}
+
+/* --- Looking at it --- */
+
+void bide_source_describe(bide_async *source, uint32_t generation, const char *what, char *text, size_t room)
+{
+    bide_os_mutex *lock = source ? bide_wait_try(source) : NULL;
+    bool same = lock && atomic_load_explicit(&source->generation, memory_order_relaxed) == generation;
+    long fd = same ? (long)source->fd : -1;
+    if (lock) bide_wait_unlock(lock);
+    if (same)
+        (void)snprintf(text, room, "%ld %s", fd, what);
+    else
+        (void)snprintf(text, room, "? %s", what);
 }
 
 /* --- Forks --- */

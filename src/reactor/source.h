@@ -138,6 +138,9 @@ int bide_source_forget(bide_async *source, uint32_t generation, bide_direction d
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
 
+/* Writes "7 to read", with `what` for "to read", for futures that wait for a source that may have been freed. */
+void bide_source_describe(bide_async *source, uint32_t generation, const char *what, char *text, size_t room);
+
 /* --- descriptors.c: who waits for a descriptor to be closed --- */
 
 /* How many Bide has closed; to be read before the call that failed for want of one. */

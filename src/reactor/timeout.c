@@ -48,12 +48,20 @@ static int timeout_cancel(bide_future *self, bide_context *cx)
     return answer;
 }
 
-static const bide_future_ops timeout_ops = {sizeof timeout_ops, timeout_poll, timeout_cancel, 0};
+static void timeout_describe(const bide_future *self, char *text, size_t room)
+{
+    bide_future_describe(((const bide_timeout *)self)->inner_, text, room);
+}
+
+static const bide_future_kind timeout_kind = {{sizeof timeout_kind.ops, timeout_poll, timeout_cancel,
+                                               BIDE_FUTURE_NAMED},
+                                              "time limit on",
+                                              timeout_describe};
 
 void bide_timeout_init(bide_timeout *timeout, bide_future *inner, bide_instant deadline)
 {
     if (!timeout) return;
-    bide_future_init(&timeout->future, &timeout_ops);
+    bide_future_init(&timeout->future, &timeout_kind.ops);
     bide_timer_at(&timeout->timer_, deadline);
     timeout->inner_ = inner;
     timeout->result = BIDE_ECANCELED;

@@ -24,6 +24,8 @@
 #include "os/assert.h"
 #include "reactor/reactor.h"
 
+#include <stdio.h>
+
 _Static_assert(sizeof(bide_timer) <= 96, "a timer takes 96 bytes at most");
 
 /* Settings, above the waiter's own flags. */
@@ -220,7 +222,24 @@ static int timer_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops timer_ops = {sizeof timer_ops, timer_poll, timer_cancel, BIDE_FUTURE_STREAM};
+static void timer_describe(const bide_future *self, char *text, size_t room)
+{
+    const bide_timer *timer = (const bide_timer *)self;
+    if (!bide_os_mutex_try_long(&timer->reactor_->lock)) return;
+    bide_instant deadline = timer->deadline_;
+    bide_os_mutex_unlock(&timer->reactor_->lock);
+    if (bide_is_never(deadline)) {
+        (void)snprintf(text, room, "that never fires");
+        return;
+    }
+    long long rest = (long long)bide_instant_since(deadline, bide_now()) / 1000000;
+    (void)snprintf(text, room, "in %lld ms", rest < 0 ? 0 : rest);
+}
+
+static const bide_future_kind timer_kind = {{sizeof timer_kind.ops, timer_poll, timer_cancel,
+                                             BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                            "timer",
+                                            timer_describe};
 
 /* Takes the next timer that is due at `now` out of the heap: its waiter, or NULL. Lock held. */
 static bide_waiter *pop(struct bide_reactor *reactor, bide_instant now)
@@ -276,7 +295,7 @@ void bide_timer_wake(struct bide_reactor *reactor, bide_link *batch)
 
 static void init(bide_timer *timer, bide_instant deadline, bide_duration period)
 {
-    bide_future_init(&timer->future, &timer_ops);
+    bide_future_init(&timer->future, &timer_kind.ops);
     bide_waiter_init(&timer->waiter_);
     timer->id_ = 0;
     timer->reactor_ = bide_reactor_of(bide_thread_self());

@@ -21,10 +21,13 @@ static bool add_chunk(void)
 {
     struct chunk *chunk = calloc(1, sizeof *chunk);
     if (!chunk) return false;
+    static uint32_t made;
     for (int i = CHUNK - 1; i >= 0; i--) {
+        chunk->records[i].number = made + (uint32_t)i;
         chunk->records[i].next_free = vacant;
         vacant = &chunk->records[i];
     }
+    made += CHUNK;
     chunk->next = atomic_load_explicit(&chunks, memory_order_relaxed);
     /* release: who walks the chunks sees zeroed records */
     atomic_store_explicit(&chunks, chunk, memory_order_release);
@@ -71,7 +74,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, unsig
     record->deferred = NULL;
     record->deferred_count = record->deferred_room = 0;
     record->awaiter.shields = 0;
-    record->name = NULL;
+    record->name = record->place = NULL;
     record->drop = NULL;
     bide_fiber_make(&record->fiber, record->stack->low, record->stack->size, bide_task_main, record, true);
 

@@ -17,6 +17,7 @@
 
 #include <bide/timer.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* --- Running and waiting --- */
@@ -33,9 +34,25 @@ void bide_task_wake(void *arg)
             bide_worker_queue(record, false);
             return;
         }
-        if (seen != BIDE_TASK_RUNNING) return;
-        if (atomic_compare_exchange_weak(&record->state, &seen, BIDE_TASK_NOTIFIED)) return;
+        if (seen != BIDE_TASK_RUNNING && seen != BIDE_TASK_EXAMINED) return;
+        uint32_t woken = seen == BIDE_TASK_RUNNING ? BIDE_TASK_NOTIFIED : BIDE_TASK_ROUSED;
+        if (atomic_compare_exchange_weak(&record->state, &seen, woken)) return;
     }
+}
+
+bool bide_task_examine(struct bide_task_record *record)
+{
+    /* seq_cst, as all of this word: what the task wrote before it was left is seen */
+    uint32_t expected = BIDE_TASK_PARKED;
+    return atomic_compare_exchange_strong(&record->state, &expected, BIDE_TASK_EXAMINED);
+}
+
+void bide_task_let_go(struct bide_task_record *record)
+{
+    uint32_t expected = BIDE_TASK_EXAMINED;
+    if (atomic_compare_exchange_strong(&record->state, &expected, BIDE_TASK_PARKED)) return;
+    atomic_store(&record->state, BIDE_TASK_QUEUED);
+    bide_worker_queue(record, false);
 }
 
 /* On the reactor that the workers serve, whatever the task has entered. */
@@ -54,6 +71,7 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
     int verdict = firmly ? 0 : bide_awaiter_verdict(self);
     if (verdict) return verdict;
     int result = 0;
+    record->deadline = deadline;
     if (bide_is_never(deadline)) {
         bide_worker_leave(record, BIDE_LEFT_TO_PARK);
     } else {
@@ -137,7 +155,13 @@ int bide_yield(void)
 
 /* --- Spawning --- */
 
-int bide_spawn(bide_task *out, bide_task_function function, void *arg, const bide_task_options *options)
+int(bide_spawn)(bide_task *out, bide_task_function function, void *arg, const bide_task_options *options)
+{
+    return bide_spawn_at(NULL, out, function, arg, options);
+}
+
+int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
+                  const bide_task_options *options)
 {
     static const bide_task_options defaults;
     if (!options) options = &defaults;
@@ -166,6 +190,7 @@ int bide_spawn(bide_task *out, bide_task_function function, void *arg, const bid
     record->arg = arg;
     record->drop = options->drop;
     record->name = options->name;
+    record->place = place;
     if (out) {
         out->record_ = record;
         out->generation_ = record->generation;
@@ -298,12 +323,19 @@ static int joining_cancel(bide_future *self, bide_context *cx)
     return joining_finish(joining, BIDE_ECANCELED);
 }
 
-static const bide_future_ops joining_ops = {sizeof joining_ops, joining_poll, joining_cancel, 0};
+static void joining_describe(const bide_future *self, char *text, size_t room)
+{
+    const struct bide_task_record *record = ((const bide_task_joining *)self)->task_.record_;
+    (void)snprintf(text, room, "task %u", (unsigned)record->number);
+}
+
+static const bide_future_kind joining_kind = {
+    {sizeof joining_kind.ops, joining_poll, joining_cancel, BIDE_FUTURE_NAMED}, "join of", joining_describe};
 
 void bide_task_joining_init(bide_task_joining *joining, bide_task task)
 {
     if (!joining) return;
-    bide_future_init(&joining->future, &joining_ops);
+    bide_future_init(&joining->future, &joining_kind.ops);
     bide_waiter_init(&joining->waiter_);
     joining->task_ = task;
     joining->value = 0;

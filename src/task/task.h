@@ -8,6 +8,9 @@
  *                      |  +--wake--- PARKED <--+-----+
  *                      +-----------yields, saved
  *
+ *   PARKED <--> EXAMINED --wake--> ROUSED: whoever looks at the stack of a suspended task holds it for a moment,
+ *   and queues it afterwards if it was woken meanwhile.
+ *
  * INVARIANTS
  * 1. A task is in one queue (a worker's ring or slot, the injection queue) if and only if it is QUEUED and
  *    nobody holds it to put it there or to run it.
@@ -53,6 +56,8 @@ enum {
     BIDE_TASK_RUNNING,
     BIDE_TASK_NOTIFIED,
     BIDE_TASK_PARKED,
+    BIDE_TASK_EXAMINED,
+    BIDE_TASK_ROUSED,
     BIDE_TASK_DONE
 };
 
@@ -72,6 +77,7 @@ struct bide_task_record {
     _Atomic uint32_t state;
     uint32_t generation;
     uint32_t life;
+    uint32_t number; /* fixed: names the record in what people read */
     int value;
     bide_link joiners;
     struct bide_scheduler *scheduler;
@@ -83,6 +89,9 @@ struct bide_task_record {
     void *arg;
     void (*drop)(void *arg);
     const char *name;
+    const char *place;            /* where it was spawned, "file:line"; NULL: unknown */
+    bide_instant deadline;        /* of its present or last wait */
+    bide_instant since;           /* when that began, or a little earlier: worker.now */
     struct bide_reactor *reactor; /* that its thread had entered, while it does not run */
     struct bide_deferred *deferred;
     unsigned deferred_count, deferred_room;
@@ -102,6 +111,7 @@ struct bide_worker {
     struct bide_task_record *left;
     struct bide_parker *parker;
     bide_os_thread thread;
+    bide_instant now; /* when it looked at the reactor last */
     int left_for;
     unsigned tick;       /* tasks begun and resumed */
     unsigned slot_turns; /* in a row from the slot */
@@ -199,6 +209,11 @@ void bide_task_main(void *arg);
 
 /* The waker of every task: any thread, any time, for whatever task has the record. */
 void bide_task_wake(void *record);
+
+/* Keeps a PARKED task from being resumed, so that its stack can be looked at; false if it is not PARKED. To be let
+ * go soon. */
+bool bide_task_examine(struct bide_task_record *record);
+void bide_task_let_go(struct bide_task_record *record);
 
 /* Every task's awaiter: suspends it. */
 int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly);

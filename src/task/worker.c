@@ -226,6 +226,7 @@ void bide_worker_leave(struct bide_task_record *record, int left_for)
         return;
     }
     record->reactor = thread->reactor;
+    record->since = self->now;
     self->left = record;
     self->left_for = left_for;
     prepare(self, next);
@@ -265,6 +266,7 @@ static void park(struct bide_worker *self)
             bide_os_futex_wait(&self->parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
     }
     self->parking = self->dispatching = false;
+    self->now = bide_now();
     bide_os_mutex_lock(&scheduler->idle_lock);
     atomic_fetch_and(&scheduler->idle_mask, ~bit);
     bide_os_mutex_unlock(&scheduler->idle_lock);
@@ -278,6 +280,7 @@ static struct bide_task_record *find(struct bide_worker *self)
         self->dispatching = true;
         bide_driver_yield(self->scheduler->reactor, self->parker);
         self->dispatching = false;
+        self->now = bide_now();
         record = from_inject(self);
     }
     if (!record) record = from_own(self);
@@ -289,6 +292,7 @@ void bide_worker_run(struct bide_worker *self)
     struct bide_thread *thread = bide_thread_self();
     struct bide_reactor *reactor = thread->reactor;
     thread->worker = self;
+    self->now = bide_now();
     bide_fiber_adopt(&self->fiber);
     while (!atomic_load(&self->scheduler->finished)) {
         struct bide_task_record *record = find(self);

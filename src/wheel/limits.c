@@ -48,9 +48,14 @@ static int timeout_cancel(bide_future *self, bide_context *cx)
     return answer;
 }
 
-static const bide_future_ops timeout_ops = {sizeof timeout_ops, timeout_poll, timeout_cancel, 0};
-static const bide_future_ops stream_ops = {sizeof stream_ops, timeout_poll, timeout_cancel,
-                                           BIDE_FUTURE_STREAM};
+static const bide_future_kind timeout_kind = {{sizeof timeout_kind.ops, timeout_poll, timeout_cancel,
+                                               BIDE_FUTURE_NAMED},
+                                              "time limit on a wheel",
+                                              NULL};
+static const bide_future_kind stream_kind = {{sizeof stream_kind.ops, timeout_poll, timeout_cancel,
+                                              BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                             "time limit on a wheel",
+                                             NULL};
 
 static int init_timeout(bide_wheel_timeout *timeout, bide_wheel *wheel, bide_future *inner,
                         bide_duration duration, const bide_future_ops *ops)
@@ -69,13 +74,13 @@ static int init_timeout(bide_wheel_timeout *timeout, bide_wheel *wheel, bide_fut
 int bide_wheel_timeout_init(bide_wheel_timeout *timeout, bide_wheel *wheel, bide_future *inner,
                             bide_duration duration)
 {
-    return init_timeout(timeout, wheel, inner, duration, &timeout_ops);
+    return init_timeout(timeout, wheel, inner, duration, &timeout_kind.ops);
 }
 
 int bide_wheel_timeout_init_stream(bide_wheel_timeout *timeout, bide_wheel *wheel, bide_future *inner,
                                    bide_duration duration)
 {
-    return init_timeout(timeout, wheel, inner, duration, &stream_ops);
+    return init_timeout(timeout, wheel, inner, duration, &stream_kind.ops);
 }
 
 /* --- Intervals --- */
@@ -119,14 +124,16 @@ static int interval_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops interval_ops = {sizeof interval_ops, interval_poll, interval_cancel,
-                                             BIDE_FUTURE_STREAM};
+static const bide_future_kind interval_kind = {{sizeof interval_kind.ops, interval_poll, interval_cancel,
+                                                BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                               "interval on a wheel",
+                                               NULL};
 
 int bide_wheel_interval_init_at(bide_wheel_interval *interval, bide_wheel *wheel, bide_instant start,
                                 bide_duration period)
 {
     if (!interval) return BIDE_EINVAL;
-    bide_future_init(&interval->future, &interval_ops);
+    bide_future_init(&interval->future, &interval_kind.ops);
     /* A schedule that began before all time would have missed ticks without end. */
     if (wheel && start.ns == BIDE_NOW.ns) start = bide_wheel_clock_now(wheel);
     int error = period <= 0 ? BIDE_EINVAL : 0;

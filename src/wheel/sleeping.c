@@ -157,12 +157,14 @@ static int sleeping_cancel(bide_future *self, bide_context *cx)
     return cancel((bide_wheel_sleeping *)self);
 }
 
-static const bide_future_ops sleeping_ops = {sizeof sleeping_ops, sleeping_poll, sleeping_cancel,
-                                             BIDE_FUTURE_STREAM};
+static const bide_future_kind sleeping_kind = {{sizeof sleeping_kind.ops, sleeping_poll, sleeping_cancel,
+                                                BIDE_FUTURE_STREAM | BIDE_FUTURE_NAMED},
+                                               "sleep on a wheel",
+                                               NULL};
 
 static int init(bide_wheel_sleeping *sleeping, bide_wheel *wheel, bide_instant deadline, bool due, int error)
 {
-    bide_future_init(&sleeping->future, &sleeping_ops);
+    bide_future_init(&sleeping->future, &sleeping_kind.ops);
     bide_waiter_init(&sleeping->waiter_);
     sleeping->wheel_ = error ? NULL : wheel;
     sleeping->deadline_ = deadline;

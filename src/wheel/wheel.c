@@ -337,13 +337,14 @@ static int driving_cancel(bide_future *self, bide_context *cx)
     return BIDE_READY;
 }
 
-static const bide_future_ops driving_ops = {sizeof driving_ops, driving_poll, driving_cancel, 0};
+static const bide_future_kind driving_kind = {
+    {sizeof driving_kind.ops, driving_poll, driving_cancel, BIDE_FUTURE_NAMED}, "driving of a wheel", NULL};
 
 void bide_wheel_driving_init(bide_wheel_driving *driving, bide_wheel *wheel)
 {
     if (!driving) return;
     bool can = wheel && !wheel->threaded && wheel->options.clock != BIDE_WHEEL_MANUAL;
-    bide_future_init(&driving->future, &driving_ops);
+    bide_future_init(&driving->future, &driving_kind.ops);
     bide_timer_never(&driving->timer_);
     driving->wheel_ = can ? wheel : NULL;
     driving->life_ = can ? atomic_load(&wheel->life) : 0;
