@@ -68,10 +68,12 @@ static void set_option(const struct example_program *program, const struct examp
         if (!*text) example_usage_error(program, "must not be empty", option->name);
         *(const char **)option->value = text;
         break;
-    case EXAMPLE_HOST:
-        if (!example_parse_host(text, option->value))
+    case EXAMPLE_HOST: {
+        struct example_host *host = option->value;
+        if (bide_host_split(text, host->name, sizeof host->name, &host->port) != 0)
             example_usage_error(program, "not a host with a port, such as localhost:80 or [::1]:80", text);
         break;
+    }
     case EXAMPLE_COMMAND: break; /* more than a text: see example_arguments() */
     }
 }
@@ -183,28 +185,6 @@ int example_parse_address(const char *text, bide_address *out)
     int length = snprintf(numeric, sizeof numeric, "%s%s", number, text + sizeof name - 1);
     if (length < 0 || (size_t)length >= sizeof numeric) return BIDE_EADDRSYNTAX;
     return bide_address_parse(out, numeric);
-}
-
-bool example_parse_host(const char *text, struct example_host *out)
-{
-    const char *colon = strrchr(text, ':');
-    if (!colon) return false;
-    const char *name = text;
-    size_t length = (size_t)(colon - text);
-    if (*text == '[') {
-        if (length < 2 || colon[-1] != ']') return false;
-        name++;
-        length -= 2;
-    } else if (memchr(text, ':', length)) {
-        return false;
-    }
-    long port;
-    if (length == 0 || length >= sizeof out->name || !parse_count(colon + 1, &port) || port > UINT16_MAX)
-        return false;
-    (void)memcpy(out->name, name, length);
-    out->name[length] = '\0';
-    out->port = (uint16_t)port;
-    return true;
 }
 
 const char *example_duration_text(char text[EXAMPLE_TEXT], bide_duration duration)

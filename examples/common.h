@@ -29,7 +29,7 @@ enum example_kind {
 
 /* A host to be looked up, and a port. */
 struct example_host {
-    char name[256]; /* or a numeric address, without brackets */
+    char name[BIDE_HOST_MAX]; /* or a numeric address, without brackets */
     uint16_t port;
 };
 
@@ -75,9 +75,6 @@ bool example_parse_duration(const char *text, bide_duration *out);
 /* Reads a numeric address, or "localhost:80", which is 127.0.0.1. Returns 0 or an error of
  * bide_address_parse(). */
 int example_parse_address(const char *text, bide_address *out);
-
-/* Splits "name:port". An address of IPv6 stands in brackets. Returns whether it is one. */
-bool example_parse_host(const char *text, struct example_host *out);
 
 /* Writes a duration with the unit that suits it, such as "1.50 ms". Returns `text`. */
 const char *example_duration_text(char text[EXAMPLE_TEXT], bide_duration duration);

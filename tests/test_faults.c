@@ -232,6 +232,7 @@ static const char *const without_calls[] = {
     "event_is_set",
     "event_reset",
     "future_init",
+    "host_split",
     "instant_add",
     "instant_since",
     "last_error",
@@ -309,6 +310,7 @@ Test(faults, functions_that_are_in_no_scenario_make_no_call)
     cr_assert_ok(bide_sleep(1)); /* the thread's and the reactor's first wait */
     const uint8_t bytes[16] = {1};
     bide_fd fd;
+    uint16_t port;
     size_t length;
     char text[64];
     bide_address any, system;
@@ -332,6 +334,7 @@ Test(faults, functions_that_are_in_no_scenario_make_no_call)
     (void)bide_address_ipv6(bytes, 1, 0);
     (void)bide_address_ipv4(bytes, 1);
     (void)bide_address_parse(&any, "127.0.0.1:80");
+    (void)bide_host_split("localhost:80", text, sizeof text, &port);
     (void)bide_address_family(&any);
     (void)bide_address_port(&any);
     (void)bide_address_set_port(&any, 81);

@@ -122,6 +122,29 @@ BIDE_API void bide_tcp_host_connecting_init(bide_host_connecting *connecting, co
  */
 BIDE_API void bide_host_connecting_set_delay(bide_host_connecting *connecting, bide_duration delay);
 
+/** Room for any host name, or numeric address, and its zero byte. */
+#define BIDE_HOST_MAX 256
+
+/**
+ * @brief Splits "host:port", as command lines and configuration files have it, for bide_tcp_connect_host().
+ *
+ * "www.example.org:80", "192.0.2.1:80"; an address of IPv6 stands in brackets, "[2001:db8::1]:80", which are
+ * left out in `host`. Whether the host is one is for the look-up to say.
+ *
+ * @param[out] host room for `room` bytes, BIDE_HOST_MAX suffices; "" after an error.
+ * @param[out] port in the order of the machine; unchanged after an error.
+ * @return 0; BIDE_EADDRSYNTAX (no host, no port, colons without brackets), BIDE_EPORTRANGE (above 65535),
+ *   BIDE_ENAMETOOLONG (it does not fit), BIDE_EINVAL (NULL, no room). Touches its arguments alone; does not
+ *   wait.
+ *
+ * @code
+ * char host[BIDE_HOST_MAX];
+ * uint16_t port;
+ * int err = bide_host_split(argv[1], host, sizeof host, &port);
+ * @endcode
+ */
+BIDE_API int bide_host_split(const char *text, char *host, size_t room, uint16_t *port);
+
 #ifdef __cplusplus
 }
 #endif

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/address.h>
 
+#include "net/text.h"
 #include "os/sockets.h"
 
 #include <stdio.h>
@@ -344,34 +345,43 @@ static int parse_unix(bide_address *out, const char *text)
     return 0;
 }
 
+int bide_text_split(const char *text, char *host, size_t room, uint16_t *port, bool *bracketed)
+{
+    *bracketed = *text == '[';
+    const char *from = *bracketed ? text + 1 : text;
+    const char *end = strchr(from, *bracketed ? ']' : ':');
+    if (!end || (*bracketed && end[1] != ':')) return BIDE_EADDRSYNTAX;
+    uint32_t number = 0;
+    int error = parse_number(*bracketed ? end + 2 : end + 1, UINT16_MAX, BIDE_EPORTRANGE, &number);
+    if (error == BIDE_EADDRSYNTAX) return error;
+    size_t length = (size_t)(end - from);
+    if (length >= room) return BIDE_ENAMETOOLONG;
+    memcpy(host, from, length);
+    host[length] = '\0';
+    if (!error) *port = (uint16_t)number;
+    return error;
+}
+
 int bide_address_parse(bide_address *out, const char *text)
 {
     if (!out || !text) return BIDE_EINVAL;
     if (strncmp(text, unix_prefix, sizeof unix_prefix - 1) == 0)
         return parse_unix(out, text + sizeof unix_prefix - 1);
     char host[INET6_ADDRSTRLEN + IF_NAMESIZE];
-    bool bracketed = *text == '[';
-    const char *from = bracketed ? text + 1 : text;
-    const char *end = strchr(from, bracketed ? ']' : ':');
-    if (!end || (bracketed && end[1] != ':')) return BIDE_EADDRSYNTAX;
-    size_t length = (size_t)(end - from);
-    if (length >= sizeof host) return BIDE_EADDRSYNTAX;
-    memcpy(host, from, length);
-    host[length] = '\0';
-
-    uint32_t port = 0;
-    int port_error = parse_number(bracketed ? end + 2 : end + 1, UINT16_MAX, BIDE_EPORTRANGE, &port);
-    if (port_error == BIDE_EADDRSYNTAX) return port_error;
+    uint16_t port = 0;
+    bool bracketed;
+    int split = bide_text_split(text, host, sizeof host, &port, &bracketed);
+    if (split && split != BIDE_EPORTRANGE) return BIDE_EADDRSYNTAX;
     bide_address address;
     if (bracketed) {
-        int error = parse_ipv6(&address, host, (uint16_t)port);
+        int error = parse_ipv6(&address, host, port);
         if (error) return error;
     } else {
         uint8_t bytes[4];
         if (inet_pton(AF_INET, host, bytes) != 1) return BIDE_EADDRSYNTAX;
-        address = bide_address_ipv4(bytes, (uint16_t)port);
+        address = bide_address_ipv4(bytes, port);
     }
-    if (port_error) return port_error;
+    if (split) return split;
     *out = address;
     return 0;
 }

@@ -16,6 +16,7 @@
 #include <bide/tcp.h>
 
 #include "future/waiter.h"
+#include "net/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -316,5 +317,20 @@ int bide_tcp_connect_host(bide_async **out, const char *host, uint16_t port, bid
     if (!error) error = connecting.result;
     if (!error) *out = connecting.conn;
     if (report) report->result = error;
+    return error;
+}
+
+int bide_host_split(const char *text, char *host, size_t room, uint16_t *port)
+{
+    if (!text || !host || room == 0 || !port) return BIDE_EINVAL;
+    host[0] = '\0';
+    bool bracketed;
+    uint16_t number;
+    int error = bide_text_split(text, host, room, &number, &bracketed);
+    if (!error && !host[0]) error = BIDE_EADDRSYNTAX;
+    if (error)
+        host[0] = '\0';
+    else
+        *port = number;
     return error;
 }
