@@ -27,6 +27,7 @@ static bide_address from_bytes(const void *bytes, size_t length)
     bide_address address;
     memset(&address, 0, sizeof address);
     memcpy(address.storage_.bytes_, bytes, length);
+    if (length > 0) bide_os_sockaddr_set_length(address.storage_.bytes_, length);
     address.length_ = (uint32_t)length;
     return address;
 }
@@ -118,7 +119,8 @@ static bide_address from_unix(const void *bytes, size_t length)
     const unsigned char *end = memchr(path, '\0', length - PATH_OFFSET);
     if (end) length = (size_t)(end - address.storage_.bytes_);
     address = from_bytes(bytes, length);
-    if (length < sizeof(struct sockaddr_un)) address.length_++;
+    if (length < sizeof(struct sockaddr_un))
+        bide_os_sockaddr_set_length(address.storage_.bytes_, ++address.length_);
     return address;
 }
 
@@ -144,6 +146,7 @@ int bide_address_unix(bide_address *out, const char *path)
 int bide_address_abstract(bide_address *out, const void *name, size_t length)
 {
     if (!out || (!name && length > 0)) return BIDE_EINVAL;
+    if (!BIDE_OS_ABSTRACT_NAMES) return BIDE_ENOTSUP;
     if (length >= PATH_MOST) return BIDE_ENAMETOOLONG;
     char bytes[PATH_MOST] = {0};
     if (length > 0) memcpy(bytes + 1, name, length);

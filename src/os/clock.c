@@ -24,11 +24,15 @@ bide_duration bide_instant_since(bide_instant later, bide_instant earlier)
     return later.ns - earlier.ns;
 }
 
+/* As much as time_t holds: a wait that ends so early is begun again. */
+#define SECONDS_MOST (sizeof(time_t) > sizeof(int32_t) ? INT64_MAX : INT32_MAX)
+
 struct timespec bide_os_timespec(bide_duration duration)
 {
     struct timespec result = {0, 0};
     if (duration > 0) {
-        result.tv_sec = (time_t)(duration / NS_PER_SECOND);
+        bide_duration seconds = duration / NS_PER_SECOND;
+        result.tv_sec = (time_t)(seconds < SECONDS_MOST ? seconds : SECONDS_MOST);
         result.tv_nsec = (long)(duration % NS_PER_SECOND);
     }
     return result;

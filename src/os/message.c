@@ -7,10 +7,13 @@
 #define _GNU_SOURCE
 #include "os/message.h"
 
+#include "os/control.h"
+#include "os/descriptor.h"
 #include "os/io.h"
+#include "os/message_header.h"
 
 #include <errno.h>
-#include <stdatomic.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -20,7 +23,7 @@
 #define MOST_FDS 253
 
 /* Descriptors and credentials, aligned as cmsg(3) asks. */
-#define CONTROL_SIZE (CMSG_SPACE(MOST_FDS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred)))
+#define CONTROL_SIZE (CMSG_SPACE(MOST_FDS * sizeof(int)) + CMSG_SPACE(BIDE_OS_CREDENTIALS_MOST))
 union control {
     struct cmsghdr align;
     unsigned char bytes[CONTROL_SIZE];
@@ -32,13 +35,13 @@ static struct msghdr header_of(const struct bide_os_message *message)
     struct msghdr header;
     memset(&header, 0, sizeof header);
     header.msg_iov = (struct iovec *)(uintptr_t)message->buffers;
-    header.msg_iovlen = message->buffer_count;
+    header.msg_iovlen = (BIDE_OS_BUFFER_COUNT)message->buffer_count;
     return header;
 }
 
 /* --- sending --- */
 
-static struct msghdr header_to(const struct bide_os_message *message)
+struct msghdr bide_os_header_to(const struct bide_os_message *message)
 {
     struct msghdr header = header_of(message);
     size_t length = 0;
@@ -55,10 +58,10 @@ static void put_control(struct msghdr *header, union control *control, int type,
     struct cmsghdr *piece = (struct cmsghdr *)(void *)(control->bytes + header->msg_controllen);
     piece->cmsg_level = SOL_SOCKET;
     piece->cmsg_type = type;
-    piece->cmsg_len = CMSG_LEN(length);
+    piece->cmsg_len = (BIDE_OS_CONTROL_LENGTH)CMSG_LEN(length);
     memcpy(CMSG_DATA(piece), data, length);
     header->msg_control = control;
-    header->msg_controllen += CMSG_SPACE(length);
+    header->msg_controllen += (BIDE_OS_CONTROL_LENGTH)CMSG_SPACE(length);
 }
 
 static bool has_bytes(const struct bide_os_message *message)
@@ -72,14 +75,13 @@ static bool has_bytes(const struct bide_os_message *message)
  * credentials, and a stream drops the descriptors that go with no byte: none of them says so. */
 static int check_control(bide_fd fd, const struct bide_os_message *message)
 {
-    int family = AF_UNSPEC;
     int type = 0;
-    socklen_t size = sizeof family;
     if (message->fd_count > MOST_FDS || (message->fd_count > 0 && !message->fds)) return BIDE_EINVAL;
-    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &size) != 0) return bide_last_error();
+    int family = bide_os_family(fd);
+    if (family < 0) return family;
     if (family != AF_UNIX) return BIDE_EAFNOSUPPORT;
     if (message->fd_count == 0 || has_bytes(message)) return 0;
-    size = sizeof type;
+    socklen_t size = sizeof type;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return bide_last_error();
     return type == SOCK_STREAM ? BIDE_EINVAL : 0;
 }
@@ -87,7 +89,7 @@ static int check_control(bide_fd fd, const struct bide_os_message *message)
 bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
 {
     union control control;
-    struct msghdr header = header_to(message);
+    struct msghdr header = bide_os_header_to(message);
     if (message->fd_count > 0 || message->credentials) {
         int error = check_control(fd, message);
         if (error) return error;
@@ -95,13 +97,13 @@ bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
     if (message->fd_count > 0)
         put_control(&header, &control, SCM_RIGHTS, message->fds, message->fd_count * sizeof *message->fds);
     if (message->credentials) {
-        struct ucred own = {getpid(), getuid(), getgid()};
-        const bide_credentials *given = message->credentials;
-        struct ucred theirs = {given->pid, given->uid, given->gid};
-        put_control(&header, &control, SCM_CREDENTIALS, given->pid ? &theirs : &own, sizeof own);
+        struct bide_os_packed_credentials packed;
+        int error = bide_os_credentials_pack(&packed, message->credentials);
+        if (error) return error;
+        put_control(&header, &control, packed.type, packed.bytes, packed.length);
     }
     for (;;) {
-        ssize_t sent = sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = sendmsg(fd, &header, BIDE_OS_NO_SIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
             message->length = (size_t)sent;
             return sent;
@@ -112,9 +114,7 @@ bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
 
 /* --- receiving --- */
 
-/* The sender's address goes where it will stay, as the system writes it; take_header makes a proper one of
- * it. */
-static struct msghdr header_from(const struct bide_os_message *message)
+struct msghdr bide_os_header_from(const struct bide_os_message *message)
 {
     struct msghdr header = header_of(message);
     if (message->address) {
@@ -130,6 +130,7 @@ static void take_descriptors(struct bide_os_message *message, size_t room, const
     for (size_t i = 0; i < count; i++) {
         int fd;
         memcpy(&fd, CMSG_DATA(piece) + i * sizeof fd, sizeof fd);
+        if (BIDE_OS_CMSG_CLOEXEC == 0) (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
         if (message->fd_count < room) {
             message->fds[message->fd_count++] = fd;
         } else {
@@ -143,21 +144,14 @@ static void take_descriptors(struct bide_os_message *message, size_t room, const
 static void take_control(struct bide_os_message *message, size_t room, struct msghdr *header)
 {
     for (struct cmsghdr *piece = CMSG_FIRSTHDR(header); piece; piece = CMSG_NXTHDR(header, piece)) {
-        if (piece->cmsg_level != SOL_SOCKET) continue;
-        if (piece->cmsg_type == SCM_RIGHTS) take_descriptors(message, room, piece);
-        if (piece->cmsg_type == SCM_CREDENTIALS && message->credentials) {
-            struct ucred sender;
-            memcpy(&sender, CMSG_DATA(piece), sizeof sender);
-            message->credentials->pid = sender.pid;
-            message->credentials->uid = sender.uid;
-            message->credentials->gid = sender.gid;
+        if (piece->cmsg_level == SOL_SOCKET && piece->cmsg_type == SCM_RIGHTS)
+            take_descriptors(message, room, piece);
+        else if (message->credentials && bide_os_credentials_unpack(message->credentials, piece))
             message->has_credentials = true;
-        }
     }
 }
 
-/* What a message that has come is, besides its control data. */
-static void take_header(struct bide_os_message *message, const struct msghdr *header, size_t length)
+void bide_os_take_header(struct bide_os_message *message, const struct msghdr *header, size_t length)
 {
     message->length = length;
     message->truncated = (header->msg_flags & MSG_TRUNC) != 0;
@@ -175,87 +169,37 @@ bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message)
 {
     size_t room = message->fds ? message->fd_count : 0;
     size_t most = room < MOST_FDS ? room : MOST_FDS;
+    size_t credentials = bide_os_credentials_size();
     union control control;
     for (;;) {
-        struct msghdr header = header_from(message);
+        struct msghdr header = bide_os_header_from(message);
         /* Credentials come first, also if only descriptors are wanted. */
-        if (room > 0 || message->credentials) {
+        size_t space = 0;
+        if (credentials > 0) space += CMSG_SPACE(credentials);
+        if (most > 0) space += CMSG_SPACE(most * sizeof(int));
+        if (space > 0 && (room > 0 || message->credentials)) {
             header.msg_control = &control;
-            header.msg_controllen = CMSG_SPACE(sizeof(struct ucred));
-            if (most > 0) header.msg_controllen += CMSG_SPACE(most * sizeof(int));
+            header.msg_controllen = (BIDE_OS_CONTROL_LENGTH)space;
         }
         int peek = message->peek ? MSG_PEEK : 0;
-        ssize_t count = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | peek);
+        ssize_t count = recvmsg(fd, &header, MSG_DONTWAIT | BIDE_OS_CMSG_CLOEXEC | peek);
         if (count < 0) {
             if (errno == EINTR) continue;
             return bide_last_error();
         }
-        take_header(message, &header, (size_t)count);
+        bide_os_take_header(message, &header, (size_t)count);
         message->fd_count = 0;
         take_control(message, room, &header);
         return count;
     }
 }
 
-/* --- batches --- */
-
-/* Whether the system has calls for several messages: asked once. Relaxed, for each thread may find out by
- * itself. */
-static _Atomic bool one_by_one;
-
-static bool has_no_such_call(void)
-{
-    if (errno != ENOSYS) return false;
-    atomic_store_explicit(&one_by_one, true, memory_order_relaxed);
-    return true;
-}
-
-/* The error that ends it after the first is told by the next call, unless it was a message of the network,
- * which nobody can rely on. */
-static bide_ssize each(bide_fd fd, struct bide_os_message *messages, size_t count,
-                       bide_ssize (*move)(bide_fd, struct bide_os_message *))
+bide_ssize bide_os_each_message(bide_fd fd, struct bide_os_message *messages, size_t count,
+                                bide_ssize (*move)(bide_fd, struct bide_os_message *))
 {
     for (size_t i = 0; i < count; i++) {
         bide_ssize result = move(fd, &messages[i]);
         if (result < 0) return i > 0 ? (bide_ssize)i : result;
     }
     return (bide_ssize)count;
-}
-
-bide_ssize bide_os_send_batch(bide_fd fd, struct bide_os_message *messages, size_t count)
-{
-    struct mmsghdr headers[BIDE_OS_BATCH_MOST];
-    if (atomic_load_explicit(&one_by_one, memory_order_relaxed))
-        return each(fd, messages, count, bide_os_send_message);
-    for (size_t i = 0; i < count; i++)
-        headers[i].msg_hdr = header_to(&messages[i]);
-    for (;;) {
-        int sent = sendmmsg(fd, headers, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent >= 0) {
-            for (int i = 0; i < sent; i++)
-                messages[i].length = headers[i].msg_len;
-            return sent;
-        }
-        if (has_no_such_call()) return each(fd, messages, count, bide_os_send_message);
-        if (errno != EINTR) return bide_last_error();
-    }
-}
-
-bide_ssize bide_os_recv_batch(bide_fd fd, struct bide_os_message *messages, size_t count)
-{
-    struct mmsghdr headers[BIDE_OS_BATCH_MOST];
-    if (atomic_load_explicit(&one_by_one, memory_order_relaxed))
-        return each(fd, messages, count, bide_os_recv_message);
-    for (;;) {
-        for (size_t i = 0; i < count; i++)
-            headers[i].msg_hdr = header_from(&messages[i]);
-        int received = recvmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT | MSG_CMSG_CLOEXEC, NULL);
-        if (received >= 0) {
-            for (int i = 0; i < received; i++)
-                take_header(&messages[i], &headers[i].msg_hdr, headers[i].msg_len);
-            return received;
-        }
-        if (has_no_such_call()) return each(fd, messages, count, bide_os_recv_message);
-        if (errno != EINTR) return bide_last_error();
-    }
 }

@@ -9,6 +9,9 @@
 #define _GNU_SOURCE
 #include "os/options.h"
 
+#include "os/descriptor.h"
+#include "os/multicast.h"
+
 #include <errno.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -16,8 +19,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Whose option it is. */
-enum scope { ANY, STREAM, INTERNET, DATAGRAM, IPV4_DATAGRAM, IPV6, UNIX };
+/* Whose option it is; NOBODY's where the system does not have it. */
+enum scope { NOBODY, ANY, STREAM, INTERNET, DATAGRAM, IPV4_DATAGRAM, IPV6, UNIX };
+
+/* What other systems call Linux' options, if they have them. */
+#if !defined(TCP_KEEPIDLE) && defined(TCP_KEEPALIVE) /* macOS */
+#define TCP_KEEPIDLE TCP_KEEPALIVE
+#endif
 
 struct name {
     int level;
@@ -31,16 +39,10 @@ static const struct {
     struct name v6;
 } table[] = {
     [BIDE_OS_REUSE_ADDRESS] = {ANY, {SOL_SOCKET, SO_REUSEADDR}, {0, 0}},
-    [BIDE_OS_REUSE_PORT] = {ANY, {SOL_SOCKET, SO_REUSEPORT}, {0, 0}},
     [BIDE_OS_SEND_BUFFER] = {ANY, {SOL_SOCKET, SO_SNDBUF}, {0, 0}},
     [BIDE_OS_RECEIVE_BUFFER] = {ANY, {SOL_SOCKET, SO_RCVBUF}, {0, 0}},
     [BIDE_OS_NODELAY] = {STREAM, {IPPROTO_TCP, TCP_NODELAY}, {0, 0}},
     [BIDE_OS_KEEPALIVE] = {STREAM, {SOL_SOCKET, SO_KEEPALIVE}, {0, 0}},
-    [BIDE_OS_KEEPALIVE_IDLE] = {STREAM, {IPPROTO_TCP, TCP_KEEPIDLE}, {0, 0}},
-    [BIDE_OS_KEEPALIVE_INTERVAL] = {STREAM, {IPPROTO_TCP, TCP_KEEPINTVL}, {0, 0}},
-    [BIDE_OS_KEEPALIVE_COUNT] = {STREAM, {IPPROTO_TCP, TCP_KEEPCNT}, {0, 0}},
-    [BIDE_OS_USER_TIMEOUT] = {STREAM, {IPPROTO_TCP, TCP_USER_TIMEOUT}, {0, 0}},
-    [BIDE_OS_FAST_OPEN] = {STREAM, {IPPROTO_TCP, TCP_FASTOPEN}, {0, 0}},
     [BIDE_OS_LINGER] = {STREAM, {SOL_SOCKET, SO_LINGER}, {0, 0}},
     [BIDE_OS_TRAFFIC_CLASS] = {INTERNET, {IPPROTO_IP, IP_TOS}, {IPPROTO_IPV6, IPV6_TCLASS}},
     [BIDE_OS_HOP_LIMIT] = {INTERNET, {IPPROTO_IP, IP_TTL}, {IPPROTO_IPV6, IPV6_UNICAST_HOPS}},
@@ -55,28 +57,63 @@ static const struct {
                                      {IPPROTO_IPV6, IPV6_MULTICAST_IF}},
     [BIDE_OS_BROADCAST] = {IPV4_DATAGRAM, {SOL_SOCKET, SO_BROADCAST}, {0, 0}},
     [BIDE_OS_V6ONLY] = {IPV6, {IPPROTO_IPV6, IPV6_V6ONLY}, {0, 0}},
+#ifdef SO_REUSEPORT
+    [BIDE_OS_REUSE_PORT] = {ANY, {SOL_SOCKET, SO_REUSEPORT}, {0, 0}},
+#endif
+#ifdef TCP_KEEPIDLE
+    [BIDE_OS_KEEPALIVE_IDLE] = {STREAM, {IPPROTO_TCP, TCP_KEEPIDLE}, {0, 0}},
+#endif
+#ifdef TCP_KEEPINTVL
+    [BIDE_OS_KEEPALIVE_INTERVAL] = {STREAM, {IPPROTO_TCP, TCP_KEEPINTVL}, {0, 0}},
+#endif
+#ifdef TCP_KEEPCNT
+    [BIDE_OS_KEEPALIVE_COUNT] = {STREAM, {IPPROTO_TCP, TCP_KEEPCNT}, {0, 0}},
+#endif
+#ifdef TCP_USER_TIMEOUT
+    [BIDE_OS_USER_TIMEOUT] = {STREAM, {IPPROTO_TCP, TCP_USER_TIMEOUT}, {0, 0}},
+#endif
+#ifdef TCP_FASTOPEN
+    [BIDE_OS_FAST_OPEN] = {STREAM, {IPPROTO_TCP, TCP_FASTOPEN}, {0, 0}},
+#endif
+#ifdef SO_PASSCRED
     [BIDE_OS_PASS_CREDENTIALS] = {UNIX, {SOL_SOCKET, SO_PASSCRED}, {0, 0}},
+#endif
+    [BIDE_OS_OPTIONS] = {NOBODY, {0, 0}, {0, 0}},
 };
+
+/* Of IPv4 one byte each: the BSDs take nothing else, and Linux takes both. */
+static bool is_byte(struct name name)
+{
+    return name.level == IPPROTO_IP && (name.option == IP_MULTICAST_LOOP || name.option == IP_MULTICAST_TTL);
+}
 
 static int get(bide_fd fd, struct name name, int *value)
 {
-    socklen_t size = sizeof *value;
+    unsigned char byte = 0;
+    bool one = is_byte(name);
+    socklen_t size = one ? sizeof byte : sizeof *value;
     *value = 0;
-    return getsockopt(fd, name.level, name.option, value, &size) == 0 ? 0 : bide_last_error();
+    if (getsockopt(fd, name.level, name.option, one ? (void *)&byte : value, &size) != 0)
+        return bide_last_error();
+    if (one) *value = byte;
+    return 0;
 }
 
 static int set(bide_fd fd, struct name name, int value)
 {
-    return setsockopt(fd, name.level, name.option, &value, sizeof value) == 0 ? 0 : bide_last_error();
+    unsigned char byte = (unsigned char)value;
+    bool one = is_byte(name);
+    int done = setsockopt(fd, name.level, name.option, one ? (const void *)&byte : &value,
+                          one ? sizeof byte : sizeof value);
+    return done == 0 ? 0 : bide_last_error();
 }
 
 /* The socket's family and type. */
 static int look(bide_fd fd, int *family, int *type)
 {
-    struct name domain = {SOL_SOCKET, SO_DOMAIN};
     struct name kind = {SOL_SOCKET, SO_TYPE};
-    int error = get(fd, domain, family);
-    return error ? error : get(fd, kind, type);
+    *family = bide_os_family(fd);
+    return *family < 0 ? *family : get(fd, kind, type);
 }
 
 /* The option's name on this socket, if it has it. */
@@ -88,6 +125,7 @@ static int find(bide_fd fd, enum bide_os_option option, struct name *name, bool 
     *name = table[option].name;
     *dual = false;
     if (scope == ANY) return 0;
+    if (scope == NOBODY) return BIDE_ENOPROTOOPT;
     int error = look(fd, &family, &type);
     if (error) return error;
     bool fits = family == AF_INET || family == AF_INET6;
@@ -119,15 +157,6 @@ static int get_linger(bide_fd fd, int *seconds)
     return 0;
 }
 
-/* By index; an address of the interface would do as well, but has to be looked for. */
-static int set_ipv4_interface(bide_fd fd, int index)
-{
-    struct ip_mreqn value;
-    memset(&value, 0, sizeof value);
-    value.imr_ifindex = index;
-    return setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &value, sizeof value) == 0 ? 0 : bide_last_error();
-}
-
 int bide_os_set_option(bide_fd fd, enum bide_os_option option, int value)
 {
     struct name name = table[option].name;
@@ -137,7 +166,7 @@ int bide_os_set_option(bide_fd fd, enum bide_os_option option, int value)
     if (error) return error;
     if (option == BIDE_OS_LINGER) return set_linger(fd, value);
     if (option == BIDE_OS_MULTICAST_INTERFACE && name.level == IPPROTO_IP)
-        return set_ipv4_interface(fd, value);
+        return bide_os_set_ipv4_interface(fd, value);
     error = set(fd, name, value);
     if (error || !dual) return error;
     /* IPv4 has its own, which a system need not give to an IPv6 socket. */
@@ -164,14 +193,5 @@ int bide_os_set_membership(bide_fd fd, const bide_address *group, uint32_t inter
     bool ipv6 = bide_address_family(group) == BIDE_FAMILY_IPV6;
     if (family != (ipv6 ? AF_INET6 : AF_INET)) return BIDE_EAFNOSUPPORT;
     if (type == SOCK_STREAM) return BIDE_ENOPROTOOPT;
-    /* Protocol-independent (RFC 3678). */
-    struct group_req request;
-    size_t length;
-    const void *bytes = bide_address_sockaddr(group, &length);
-    memset(&request, 0, sizeof request);
-    memcpy(&request.gr_group, bytes, length);
-    request.gr_interface = interface;
-    int done = setsockopt(fd, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, member ? MCAST_JOIN_GROUP : MCAST_LEAVE_GROUP,
-                          &request, sizeof request);
-    return done == 0 ? 0 : bide_last_error();
+    return bide_os_request_membership(fd, group, interface, member);
 }

@@ -32,7 +32,8 @@ enum bide_os_option {
     /* Of IPv6. */
     BIDE_OS_V6ONLY,
     /* Of Unix sockets. */
-    BIDE_OS_PASS_CREDENTIALS
+    BIDE_OS_PASS_CREDENTIALS,
+    BIDE_OS_OPTIONS /* how many there are */
 };
 
 /* Return 0; BIDE_EAFNOSUPPORT, BIDE_ENOPROTOOPT, BIDE_ENOTSOCK: it is not an option of this socket; or an

@@ -4,7 +4,6 @@
 #include "os/sigpipe.h"
 
 #include <errno.h>
-#include <time.h>
 
 static void only_pipe(sigset_t *set)
 {
@@ -25,12 +24,19 @@ void bide_os_sigpipe_restore(const struct bide_os_sigpipe *state, bool broken)
 {
     int saved = errno;
     if (broken && !state->was_pending) {
-        static const struct timespec no_time = {0, 0};
         sigset_t pipe_only;
         only_pipe(&pipe_only);
-        while (sigtimedwait(&pipe_only, NULL, &no_time) < 0 && errno == EINTR) {
-        }
+        bide_os_sigpipe_take(&pipe_only);
     }
     (void)pthread_sigmask(SIG_SETMASK, &state->before, NULL);
     errno = saved;
+}
+
+ssize_t bide_os_sigpipe_writev(int fd, const struct iovec *pieces, int count)
+{
+    struct bide_os_sigpipe signal;
+    bide_os_sigpipe_block(&signal);
+    ssize_t done = writev(fd, pieces, count);
+    bide_os_sigpipe_restore(&signal, done < 0 && errno == EPIPE);
+    return done;
 }

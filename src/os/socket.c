@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "os/socket.h"
 
+#include "os/descriptor.h"
 #include "os/io.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ static int new_socket(const bide_address *address, int type, bide_fd *out)
     socklen_t length;
     const struct sockaddr *bytes = sockaddr_of(address, &length);
     if (!bytes) return BIDE_EINVAL;
-    int fd = socket(bytes->sa_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = bide_os_new_socket(bytes->sa_family, type);
     if (fd < 0) return bide_last_error();
     *out = fd;
     return 0;
@@ -53,6 +54,14 @@ int bide_os_connect(bide_fd fd, const bide_address *address)
     return errno == EINTR ? BIDE_EINPROGRESS : bide_last_error();
 }
 
+/* 0, or an error: ENOTCONN while there is no peer (yet). */
+static int has_peer(bide_fd fd)
+{
+    struct sockaddr_storage peer;
+    socklen_t length = sizeof peer;
+    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0 ? 0 : bide_last_error();
+}
+
 int bide_os_connect_datagram(bide_fd fd, const bide_address *address)
 {
     struct sockaddr none;
@@ -64,15 +73,10 @@ int bide_os_connect_datagram(bide_fd fd, const bide_address *address)
     socklen_t size = sizeof type;
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0) return bide_last_error();
     if (type == SOCK_STREAM || type == SOCK_SEQPACKET) return BIDE_EPROTOTYPE;
-    return connect(fd, bytes, length) == 0 ? 0 : bide_last_error();
-}
-
-/* 0, or an error: ENOTCONN while there is no peer (yet). */
-static int has_peer(bide_fd fd)
-{
-    struct sockaddr_storage peer;
-    socklen_t length = sizeof peer;
-    return getpeername(fd, (struct sockaddr *)&peer, &length) == 0 ? 0 : bide_last_error();
+    if (connect(fd, bytes, length) == 0) return 0;
+    int error = bide_last_error();
+    /* The BSDs take the peer away and complain of the address. */
+    return !address && has_peer(fd) == BIDE_ENOTCONN ? 0 : error;
 }
 
 int bide_os_connected(bide_fd fd, bool failed)
@@ -112,7 +116,9 @@ static bool died_in_backlog(int error)
     case ENETDOWN:
     case ENOPROTOOPT:
     case EHOSTDOWN:
+#ifdef ENONET
     case ENONET:
+#endif
     case EHOSTUNREACH:
     case ENETUNREACH: return true;
     default: return false;
@@ -124,7 +130,7 @@ int bide_os_accept(bide_fd fd, bide_fd *out, bide_address *peer)
     struct sockaddr_storage from;
     for (;;) {
         socklen_t length = sizeof from;
-        int conn = accept4(fd, (struct sockaddr *)&from, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int conn = bide_os_new_connection(fd, (struct sockaddr *)&from, &length);
         if (conn >= 0) {
             *out = conn;
             (void)bide_address_from_system(peer, &from, length);

@@ -3,17 +3,17 @@
 #define _GNU_SOURCE
 #include "os/socket_unix.h"
 
+#include "os/descriptor.h"
 #include "os/io.h"
 #include "os/socket.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 int bide_os_unix_datagram_socket(bide_fd *out)
 {
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = bide_os_new_socket(AF_UNIX, SOCK_DGRAM);
     if (fd < 0) return bide_last_error();
     *out = fd;
     return 0;
@@ -21,8 +21,7 @@ int bide_os_unix_datagram_socket(bide_fd *out)
 
 int bide_os_unix_pair(bool stream, bide_fd pair[2])
 {
-    int type = (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_NONBLOCK | SOCK_CLOEXEC;
-    return socketpair(AF_UNIX, type, 0, pair) == 0 ? 0 : bide_last_error();
+    return bide_os_new_pair(stream ? SOCK_STREAM : SOCK_DGRAM, pair) == 0 ? 0 : bide_last_error();
 }
 
 int bide_os_unix_bind(bide_fd fd, const bide_address *address)
@@ -70,21 +69,4 @@ int bide_os_unix_remove_stale(const bide_address *address)
     int error = ask_whether_stale(address);
     if (error) return error;
     return unlink(path) == 0 ? 0 : bide_last_error();
-}
-
-int bide_os_unix_credentials(bide_fd fd, bide_credentials *out)
-{
-    struct ucred peer;
-    socklen_t size = sizeof peer;
-    /* A listener has its own process' credentials, for those that connect. */
-    bide_address address;
-    int error = bide_os_peer_address(fd, &address);
-    if (error) return error;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return bide_last_error();
-    /* Without a peer Linux tells the user and the group that are none. */
-    if (peer.pid == 0 && peer.uid == (uid_t)-1 && peer.gid == (gid_t)-1) return BIDE_ENOTCONN;
-    out->pid = peer.pid;
-    out->uid = peer.uid;
-    out->gid = peer.gid;
-    return 0;
 }

@@ -10,7 +10,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 
 struct start {
     void (*function)(void *);
@@ -22,7 +21,7 @@ static void *run(void *arg)
 {
     struct start start = *(struct start *)arg;
     free(arg);
-    (void)prctl(PR_SET_NAME, start.name, 0, 0, 0);
+    bide_os_thread_name_self(start.name);
     start.function(start.arg);
     return NULL;
 }
@@ -74,11 +73,6 @@ bool bide_os_thread_is_self(bide_os_thread thread)
 void bide_os_thread_yield(void)
 {
     (void)sched_yield();
-}
-
-void bide_os_thread_precise_timers(void)
-{
-    (void)prctl(PR_SET_TIMERSLACK, 1UL, 0, 0, 0);
 }
 
 int bide_os_cancel_disable(void)

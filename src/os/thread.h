@@ -23,6 +23,9 @@ bool bide_os_thread_is_self(bide_os_thread thread);
 /* Lets another thread have the processor. */
 void bide_os_thread_yield(void);
 
+/* Names the calling thread, where the system has names. */
+void bide_os_thread_name_self(const char *name);
+
 /* The kernel may round this thread's time-outs up by its timer slack (50 us by default, prctl(2)); this
  * lowers it to the least. Only for threads of ours: the program's threads keep what they chose. */
 void bide_os_thread_precise_timers(void);

@@ -1,28 +1,19 @@
-/* Waking by eventfd(2) or pipe2(2): see wake.h.
+/* Signals and their end, on an eventfd or a pipe: see wake.h. Which it is, wake_linux.c and wake_posix.c say.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "poll/wake.h"
 
+#include "os/descriptor.h"
+
 #include <bide/error.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
-#ifdef __linux__
-#include <sys/eventfd.h>
-#endif
-
-int bide_poll_wake_open(bide_poll_wake *wake)
+int bide_poll_wake_open_pipe(bide_poll_wake *wake)
 {
-#ifdef __linux__
-    wake->read_end = wake->write_end = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake->read_end >= 0) return 0;
-    /* Anything but exhaustion means that the call is missing or forbidden. */
-    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) return bide_last_error();
-#endif
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return bide_last_error();
+    if (bide_os_new_pipe(ends) != 0) return bide_last_error();
     wake->read_end = ends[0];
     wake->write_end = ends[1];
     return 0;

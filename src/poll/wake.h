@@ -13,6 +13,7 @@ typedef struct bide_poll_wake {
 
 /* Returns 0 or an error, with nothing left open. Close-on-exec and non-blocking. */
 int bide_poll_wake_open(bide_poll_wake *wake);
+int bide_poll_wake_open_pipe(bide_poll_wake *wake); /* on any system */
 void bide_poll_wake_close(bide_poll_wake *wake);
 
 /* Makes the read end readable, and always a new edge on it. Async-signal-safe; keeps errno. */

@@ -8,8 +8,6 @@
 #define _GNU_SOURCE
 #include "os/futex.h"
 
-#include "os/clock.h"
-
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -17,13 +15,32 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* What SYS_futex takes, whatever the C library's struct timespec is: on machines of 32 bits that may have grown
+ * to 64 since. */
+#if defined(SYS_futex)
+typedef long kernel_seconds;
+#define KERNEL_SECONDS_MOST LONG_MAX
+#else /* 32-bit machines that are younger than that */
+#define SYS_futex SYS_futex_time64
+typedef long long kernel_seconds;
+#define KERNEL_SECONDS_MOST LLONG_MAX
+#endif
+struct kernel_timespec {
+    kernel_seconds seconds;
+    kernel_seconds nanoseconds;
+};
+
 void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
 {
     int saved = errno;
-    struct timespec until;
-    struct timespec *limit = NULL;
+    struct kernel_timespec until;
+    struct kernel_timespec *limit = NULL;
     if (!bide_is_never(deadline)) {
-        until = bide_os_timespec(deadline.ns);
+        int64_t ns = deadline.ns > 0 ? deadline.ns : 0;
+        int64_t seconds = ns / BIDE_SECONDS(1);
+        /* Beyond what fits it ends early, and the caller looks again. */
+        until.seconds = (kernel_seconds)(seconds < KERNEL_SECONDS_MOST ? seconds : KERNEL_SECONDS_MOST);
+        until.nanoseconds = (kernel_seconds)(ns % BIDE_SECONDS(1));
         limit = &until;
     }
     (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, limit, NULL,

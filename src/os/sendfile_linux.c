@@ -1,6 +1,7 @@
-/* Sending files: see sendfile.h.
+/* Sending files by sendfile(2) of Linux: see sendfile.h.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
+#define _FILE_OFFSET_BITS 64
 #include "os/sendfile.h"
 
 #include "os/sigpipe.h"
@@ -17,11 +18,11 @@ static bool is_refusal(int error)
 bide_ssize bide_os_sendfile(bide_fd out, bide_fd file, uint64_t offset, size_t length)
 {
     for (;;) {
-        off64_t from = (off64_t)offset;
+        off_t from = (off_t)offset;
         /* There is no flag like send's (sendfile(2)). */
         struct bide_os_sigpipe signal;
         bide_os_sigpipe_block(&signal);
-        ssize_t count = sendfile64(out, file, &from, length);
+        ssize_t count = sendfile(out, file, &from, length);
         bide_os_sigpipe_restore(&signal, count < 0 && errno == EPIPE);
         if (count >= 0) return count;
         if (is_refusal(errno)) return BIDE_ENOTSUP;
@@ -32,7 +33,7 @@ bide_ssize bide_os_sendfile(bide_fd out, bide_fd file, uint64_t offset, size_t l
 bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)
 {
     for (;;) {
-        ssize_t count = pread64(file, buffer, length, (off64_t)offset);
+        ssize_t count = pread(file, buffer, length, (off_t)offset);
         if (count >= 0) return count;
         if (errno != EINTR) return bide_last_error();
     }

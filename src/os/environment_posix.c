@@ -1,0 +1,14 @@
+/* By the user and group that the program runs as and was started by, where the system does not tell whether
+ * they were raised before: see environment.h.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/environment.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+const char *bide_os_environment(const char *name)
+{
+    const char *value = getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
+    return value && *value ? value : NULL;
+}

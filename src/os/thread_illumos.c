@@ -1,0 +1,12 @@
+/* A thread's name, on illumos: see thread.h.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/thread.h"
+
+void bide_os_thread_name_self(const char *name)
+{
+    (void)pthread_setname_np(pthread_self(), name);
+}
+
+void bide_os_thread_precise_timers(void)
+{
+}
