@@ -13,6 +13,7 @@
 #include <bide/error.h>
 #include <bide/event.h>
 #include <bide/future.h>
+#include <bide/group.h>
 #include <bide/log.h>
 #include <bide/net.h>
 #include <bide/poller.h>

@@ -20,9 +20,11 @@
 
 TestSuite(faults, .timeout = 300);
 
-static const struct scenario *const groups[] = {scenarios_of_async, scenarios_of_messages, scenarios_of_net,
-                                                scenarios_of_time,  scenarios_of_core,     scenarios_of_names,
-                                                scenarios_of_unix,  scenarios_of_tasks};
+static const struct scenario *const groups[] = {scenarios_of_async,     scenarios_of_messages,
+                                                scenarios_of_net,       scenarios_of_time,
+                                                scenarios_of_core,      scenarios_of_names,
+                                                scenarios_of_unix,      scenarios_of_tasks,
+                                                scenarios_of_structured};
 #define GROUPS (sizeof groups / sizeof *groups)
 
 /* --- running them --------------------------------------------------------------------------------------- */

@@ -130,8 +130,7 @@ static void end(const struct session *session, struct bide_thread *thread)
  * the other's: that one is polled once more. Its worker may be another thread after each wait. */
 static int await_in_task(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
 {
-    int verdict = bide_awaiter_verdict(awaiter);
-    if (verdict) return verdict;
+    if (bide_awaiter_verdict(awaiter)) return awaiter->wait(awaiter, BIDE_NEVER, false);
     uint32_t flags = awaiter->cx->flags_;
     awaiter->cx->flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
     awaiter->depth++;

@@ -71,6 +71,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, unsig
     record->awaiter.depth = 0;
     atomic_store_explicit(&record->awaiter.verdict, 0, memory_order_relaxed);
     record->reactor = NULL;
+    record->group = record->owned = NULL;
     record->deferred = NULL;
     record->deferred_count = record->deferred_room = 0;
     record->awaiter.shields = 0;

@@ -14,8 +14,7 @@
 #include "os/thread.h"
 #include "reactor/await.h"
 #include "reactor/reactor.h"
-
-#include <bide/timer.h>
+#include "task/group.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,8 +54,7 @@ void bide_task_let_go(struct bide_task_record *record)
     bide_worker_queue(record, false);
 }
 
-/* On the reactor that the workers serve, whatever the task has entered. */
-static void init_timer(bide_timer *timer, bide_instant deadline)
+void bide_task_init_timer(bide_timer *timer, bide_instant deadline)
 {
     struct bide_thread *thread = bide_thread_self();
     struct bide_reactor *entered = thread->reactor;
@@ -65,10 +63,18 @@ static void init_timer(bide_timer *timer, bide_instant deadline)
     thread->reactor = entered;
 }
 
+/* The verdict. If there is one the groups that the task has opened are cancelled too. */
+static int heed(struct bide_task_record *record)
+{
+    int verdict = bide_awaiter_verdict(&record->awaiter);
+    if (verdict) bide_group_cancel_owned(record);
+    return verdict;
+}
+
 int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly)
 {
     struct bide_task_record *record = bide_task_of(self);
-    int verdict = firmly ? 0 : bide_awaiter_verdict(self);
+    int verdict = firmly ? 0 : heed(record);
     if (verdict) return verdict;
     int result = 0;
     record->deadline = deadline;
@@ -76,7 +82,7 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
         bide_worker_leave(record, BIDE_LEFT_TO_PARK);
     } else {
         bide_timer limit;
-        init_timer(&limit, deadline);
+        bide_task_init_timer(&limit, deadline);
         record->cx.budget_ = BIDE_BUDGET;
         if (bide_future_poll(&limit.future, &record->cx) == BIDE_PENDING) {
             bide_worker_leave(record, BIDE_LEFT_TO_PARK);
@@ -87,7 +93,7 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
         if (!result && !bide_before(bide_now(), deadline)) result = BIDE_ETIMEDOUT;
     }
     record->cx.budget_ = BIDE_BUDGET;
-    verdict = firmly ? 0 : bide_awaiter_verdict(self);
+    verdict = firmly ? 0 : heed(record);
     return verdict ? verdict : result;
 }
 
@@ -111,10 +117,12 @@ void bide_task_main(void *arg)
     }
     run_deferred(record);
     if (!bide_worker_self()) bide_worker_return(record);
+    BIDE_ASSERT(!record->owned); /* a group that was not closed */
+    if (record->group) bide_group_leave(record);
     bide_worker_leave(record, BIDE_LEFT_FOR_GOOD);
 }
 
-static struct bide_task_record *current(void)
+struct bide_task_record *bide_task_current(void)
 {
     struct bide_awaiter *awaiter = bide_thread_self()->awaiter;
     return awaiter ? bide_task_of(awaiter) : NULL;
@@ -122,19 +130,19 @@ static struct bide_task_record *current(void)
 
 bool bide_in_task(void)
 {
-    return current() != NULL;
+    return bide_task_current() != NULL;
 }
 
 const char *bide_task_name(void)
 {
-    const struct bide_task_record *record = current();
+    const struct bide_task_record *record = bide_task_current();
     if (!record) return NULL;
     return record->name ? record->name : "";
 }
 
 bide_scheduler *bide_scheduler_current(void)
 {
-    const struct bide_task_record *record = current();
+    const struct bide_task_record *record = bide_task_current();
     return record ? record->scheduler : NULL;
 }
 
@@ -147,24 +155,17 @@ int bide_yield(void)
     }
     if (thread->in_waker || thread->operation) return BIDE_EDEADLK;
     struct bide_task_record *record = bide_task_of(thread->awaiter);
-    int verdict = bide_awaiter_verdict(&record->awaiter);
+    int verdict = heed(record);
     if (verdict) return verdict;
     bide_worker_leave(record, BIDE_LEFT_TO_YIELD);
-    return bide_awaiter_verdict(&record->awaiter);
+    return heed(record);
 }
 
 /* --- Spawning --- */
 
-int(bide_spawn)(bide_task *out, bide_task_function function, void *arg, const bide_task_options *options)
+int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
+                   bide_task_function function, void *arg, const bide_task_options *options)
 {
-    return bide_spawn_at(NULL, out, function, arg, options);
-}
-
-int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
-                  const bide_task_options *options)
-{
-    static const bide_task_options defaults;
-    if (!options) options = &defaults;
     if (out) {
         out->record_ = NULL;
         out->generation_ = 0;
@@ -195,11 +196,31 @@ int bide_spawn_at(const char *place, bide_task *out, bide_task_function function
         out->record_ = record;
         out->generation_ = record->generation;
     }
+    *made = record;
+    return 0;
+}
+
+void bide_task_start(struct bide_task_record *record)
+{
     atomic_store(&record->state, BIDE_TASK_QUEUED);
     /* The end may have passed by before the record was there to be found. */
-    if (atomic_load(&scheduler->closing)) bide_task_ask(record);
+    if (atomic_load(&record->scheduler->closing)) bide_task_ask(record);
     bide_worker_queue(record, true);
-    return 0;
+}
+
+int(bide_spawn)(bide_task *out, bide_task_function function, void *arg, const bide_task_options *options)
+{
+    return bide_spawn_at(NULL, out, function, arg, options);
+}
+
+int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
+                  const bide_task_options *options)
+{
+    static const bide_task_options defaults;
+    struct bide_task_record *record;
+    int error = bide_task_make(&record, place, out, function, arg, options ? options : &defaults);
+    if (!error) bide_task_start(record);
+    return error;
 }
 
 /* --- Cancelling --- */
@@ -212,13 +233,13 @@ void bide_task_ask(struct bide_task_record *record)
 
 void bide_shield(void)
 {
-    struct bide_task_record *record = current();
+    struct bide_task_record *record = bide_task_current();
     if (record) record->awaiter.shields++;
 }
 
 void bide_unshield(void)
 {
-    struct bide_task_record *record = current();
+    struct bide_task_record *record = bide_task_current();
     if (record && record->awaiter.shields > 0) record->awaiter.shields--;
 }
 
@@ -294,7 +315,7 @@ static int joining_finish(bide_task_joining *joining, int result)
 static int joining_poll(bide_future *self, bide_context *cx)
 {
     bide_task_joining *joining = (bide_task_joining *)self;
-    struct bide_task_record *own = current();
+    struct bide_task_record *own = bide_task_current();
     leave_queue(joining);
     bide_os_mutex *wait_lock;
     int error;
@@ -356,7 +377,7 @@ int bide_task_join(bide_task task, int *value, bide_instant deadline)
 
 int bide_defer(void (*function)(void *arg), void *arg)
 {
-    struct bide_task_record *record = current();
+    struct bide_task_record *record = bide_task_current();
     if (!record || !function) return BIDE_EINVAL;
     if (record->deferred_count == record->deferred_room) {
         unsigned room = record->deferred_room ? record->deferred_room * 2 : 4;

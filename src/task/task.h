@@ -49,6 +49,7 @@
 #include "task/stack.h"
 
 #include <bide/task.h>
+#include <bide/timer.h>
 
 enum {
     BIDE_TASK_FREE,
@@ -93,6 +94,9 @@ struct bide_task_record {
     bide_instant deadline;        /* of its present or last wait */
     bide_instant since;           /* when that began, or a little earlier: worker.now */
     struct bide_reactor *reactor; /* that its thread had entered, while it does not run */
+    struct bide_group *group;     /* whose task it is; NULL: none; fixed */
+    struct bide_group *owned;     /* those that it has opened, the last first: see group.c */
+    bide_link member;             /* among the group's; its wait lock */
     struct bide_deferred *deferred;
     unsigned deferred_count, deferred_room;
 };
@@ -220,6 +224,18 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
 
 /* Cancels it. */
 void bide_task_ask(struct bide_task_record *record);
+
+/* The calling task; NULL on a plain thread. */
+struct bide_task_record *bide_task_current(void);
+
+/* The two halves of a spawn: makes a task, 0 or an error as bide_spawn, and lets it run. In between it is the
+ * caller's alone, but for its scheduler's end, which may cancel it. */
+int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
+                   bide_task_function function, void *arg, const bide_task_options *options);
+void bide_task_start(struct bide_task_record *record);
+
+/* Prepares a timer on the reactor that the workers serve, whatever the calling task or thread has entered. */
+void bide_task_init_timer(bide_timer *timer, bide_instant deadline);
 
 static inline struct bide_task_record *bide_task_of(struct bide_awaiter *awaiter)
 {
