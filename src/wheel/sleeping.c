@@ -5,7 +5,7 @@
  *     | \-no room-> ROOM --poll, once there is room--> ARMED
  *     +--no room, to fail--> ENDED
  *
- * INVARIANTS of the inline form (thread.c has those of the threaded one)
+ * INVARIANTS of the inline form (thread.h has those of the threaded one)
  * 1. A sleep is in the slots, with id_, if and only if it is ARMED.
  * 2. waiter_ is not used as one: nobody wakes but the owner. waker_ is whom the last poll named; link_ is in
  *    the wheel's `room`, and state_ not 0, while a sleep that is in stage ROOM has not been woken.

@@ -36,7 +36,7 @@ struct bide_wheel {
     bide_link room; /* waiters of sleeps that wait for room; threaded: under the wait lock of the wheel */
     bide_wheel_driving *driving; /* inline: the one that was polled last, and so on by outer_ */
 
-    /* Threaded: see thread.c. */
+    /* Threaded: see thread.h. */
     bide_os_mutex lock;
     bide_os_thread thread;
     struct bide_wheel_record **records; /* chunks, by number - 1 */
@@ -102,14 +102,15 @@ void bide_wheel_thread_stop(struct bide_wheel *wheel);
 /* Frees what belongs to it. */
 void bide_wheel_thread_clear(struct bide_wheel *wheel);
 
-/* The futures' side; each with its stage as above. */
-int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx);
-int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping);
-int bide_wheel_thread_reset(bide_wheel_sleeping *sleeping, bide_instant deadline, bool due);
-
 /* The manual clock has moved. */
 void bide_wheel_thread_call(struct bide_wheel *wheel);
 bide_instant bide_wheel_thread_next(struct bide_wheel *wheel);
 void bide_wheel_thread_stats(struct bide_wheel *wheel, bide_wheel_stats *stats);
+
+/* --- submitting.c: the futures' side; each with its stage as above --- */
+
+int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx);
+int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping);
+int bide_wheel_thread_reset(bide_wheel_sleeping *sleeping, bide_instant deadline, bool due);
 
 #endif
