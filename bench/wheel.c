@@ -5,8 +5,7 @@
  *   bench_wheel [PAIRS]
  *
  * Both do the same work in alternation: PAIRS times (9), of which the medians are printed, and the ratios'
- * lowest and highest. Deadlines are uniform over 60 s; the wheel has 4,096 slots of 100 ms. It is given
- * deadlines in nanoseconds, as the heap is, and divides.
+ * lowest and highest. Deadlines are uniform over 60 s; the wheel has 4,096 slots of 100 ms.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -69,11 +68,6 @@ static double cpu_now(void)
 static double since(double start)
 {
     return cpu_now() - start;
-}
-
-static inline uint64_t tick_of(int64_t deadline, int64_t length)
-{
-    return ((uint64_t)deadline + (uint64_t)length - 1) / (uint64_t)length;
 }
 
 /* New deadlines, in an array of their own: drawing them is no part of what is measured. */
@@ -144,13 +138,13 @@ static void run_heap(uint32_t count, double *times)
 static void run_wheel(uint32_t count, double *times)
 {
     struct bide_slots slots;
-    check(bide_slots_init(&slots, SLOTS, 256, 1u << 22) == 0);
+    check(bide_slots_init(&slots, bide_ticks_from(0, tick), SLOTS, 256, 1u << 22) == 0);
     for (int round = 0; round < 2; round++) {
         draw(count);
         double start = cpu_now();
         for (uint32_t i = 0; i < count; i++) {
             items[i].deadline = drawn[i];
-            check(bide_slots_add(&slots, tick_of(drawn[i], tick), &items[i], &items[i].id) == 0);
+            check(bide_slots_add(&slots, drawn[i], &items[i], &items[i].id) == 0);
         }
         times[ADD] = since(start);
         shuffle(count);
@@ -159,7 +153,7 @@ static void run_wheel(uint32_t count, double *times)
         for (uint32_t i = 0; i < count; i++) {
             struct item *item = &items[order[i]];
             item->deadline = drawn[i];
-            bide_slots_move(&slots, item->id, tick_of(drawn[i], tick));
+            bide_slots_move(&slots, item->id, drawn[i]);
         }
         times[REARM] = since(start);
         shuffle(count);
@@ -167,7 +161,7 @@ static void run_wheel(uint32_t count, double *times)
         for (uint32_t i = 0; i < count; i++) {
             struct item *item = &items[order[i]];
             item->deadline += SPAN;
-            bide_slots_move(&slots, item->id, tick_of(item->deadline, tick));
+            bide_slots_move(&slots, item->id, item->deadline);
         }
         times[LATER] = since(start);
         shuffle(count);
@@ -179,10 +173,10 @@ static void run_wheel(uint32_t count, double *times)
     }
     draw(count);
     for (uint32_t i = 0; i < count; i++)
-        check(bide_slots_add(&slots, tick_of(drawn[i], tick), &items[i], &items[i].id) == 0);
+        check(bide_slots_add(&slots, drawn[i], &items[i], &items[i].id) == 0);
     uint32_t fired = 0;
     double start = cpu_now();
-    for (struct item *item; (item = bide_slots_pop(&slots, tick_of(SPAN, tick))) != NULL;)
+    for (struct item *item; (item = bide_slots_pop(&slots, SPAN)) != NULL;)
         fired += item->id != 0;
     times[EXPIRE] = since(start);
     check(fired == count);

@@ -1,5 +1,6 @@
 /* The slots of the hashed wheel by themselves: against a model, over revolutions, leaps and more than 2^32
- * ticks.
+ * ticks. Ticks here are of LENGTH ns: deadlines lie anywhere between two, and so do the instants at which it is
+ * looked what is due.
  *
  * BIDE_TEST_OPERATIONS sets the number of random operations (300,000), BIDE_TEST_SEED where they begin.
  *
@@ -15,6 +16,9 @@
 
 TestSuite(slots, .timeout = 600);
 
+#define ORIGIN INT64_C(1000)
+#define LENGTH INT64_C(7)
+
 static struct bide_slots slots;
 static uint64_t random_state = 88172645463325252u;
 
@@ -28,7 +32,7 @@ static uint64_t random_number(void)
 
 static void make(uint32_t count, uint32_t initial, uint32_t most)
 {
-    int error = bide_slots_init(&slots, count, initial, most);
+    int error = bide_slots_init(&slots, bide_ticks_from(ORIGIN, LENGTH), count, initial, most);
     cr_assert_eq(error, 0, "%s", bide_error_name(error));
 }
 
@@ -37,10 +41,39 @@ static void clear(void)
     bide_slots_clear(&slots);
 }
 
+/* An instant that belongs to a tick, as a deadline and as the present. */
+static int64_t deadline_in(uint64_t tick)
+{
+    return ORIGIN + (int64_t)tick * LENGTH - (int64_t)(random_number() % LENGTH);
+}
+
+static int64_t moment_in(uint64_t tick)
+{
+    return ORIGIN + (int64_t)tick * LENGTH + (int64_t)(random_number() % LENGTH);
+}
+
+static void *pop(uint64_t now)
+{
+    return bide_slots_pop(&slots, moment_in(now));
+}
+
+static void move(bide_slots_id id, uint64_t tick)
+{
+    bide_slots_move(&slots, id, deadline_in(tick));
+}
+
+/* The next tick; NEVER if there is none. */
+#define NEVER UINT64_MAX
+static uint64_t next_tick(void)
+{
+    int64_t next = bide_slots_next(&slots);
+    return next == BIDE_SLOTS_NEVER ? NEVER : (uint64_t)((next - ORIGIN) / LENGTH);
+}
+
 static bide_slots_id add(uint64_t tick, void *owner)
 {
     bide_slots_id id = 0;
-    int error = bide_slots_add(&slots, tick, owner, &id);
+    int error = bide_slots_add(&slots, deadline_in(tick), owner, &id);
     cr_assert_eq(error, 0, "%s", bide_error_name(error));
     cr_assert_neq(id, 0, "no id");
     return id;
@@ -48,13 +81,13 @@ static bide_slots_id add(uint64_t tick, void *owner)
 
 static void expect_pop(uint64_t now, const void *owner)
 {
-    const void *popped = bide_slots_pop(&slots, now);
+    const void *popped = pop(now);
     cr_assert_eq(popped, owner, "at %llu: %p, not %p", (unsigned long long)now, popped, owner);
 }
 
 static void expect_next(uint64_t tick)
 {
-    uint64_t next = bide_slots_next(&slots);
+    uint64_t next = next_tick();
     cr_assert_eq(next, tick, "%llu, not %llu", (unsigned long long)next, (unsigned long long)tick);
 }
 
@@ -65,7 +98,7 @@ static int a, b, c;
 Test(slots, come_in_the_order_of_ticks_and_never_before, .fini = clear)
 {
     make(8, 1, 100);
-    expect_next(BIDE_SLOTS_NEVER);
+    expect_next(NEVER);
     (void)add(5, &a);
     (void)add(3, &b);
     (void)add(3 + 8 * 10, &c); /* the same slot, ten revolutions later */
@@ -78,7 +111,7 @@ Test(slots, come_in_the_order_of_ticks_and_never_before, .fini = clear)
     for (uint64_t tick = 6; tick < 83; tick++)
         expect_pop(tick, NULL);
     expect_pop(83, &c);
-    expect_next(BIDE_SLOTS_NEVER);
+    expect_next(NEVER);
 }
 
 Test(slots, that_are_empty_cost_nothing_and_the_next_is_found_wherever_it_is, .fini = clear)
@@ -93,7 +126,7 @@ Test(slots, that_are_empty_cost_nothing_and_the_next_is_found_wherever_it_is, .f
             expect_next(tick);
             expect_pop(tick - 1, NULL);
             expect_pop(tick, &a);
-            expect_next(BIDE_SLOTS_NEVER);
+            expect_next(NEVER);
         }
         clear();
     }
@@ -115,7 +148,7 @@ Test(slots, moved_later_stay_where_they_are_until_their_slot_comes, .fini = clea
 {
     make(8, 1, 100);
     bide_slots_id id = add(2, &a);
-    bide_slots_move(&slots, id, 30);
+    move(id, 30);
     expect_pop(29, NULL);
     expect_next(30);
     expect_pop(30, &a);
@@ -125,18 +158,18 @@ Test(slots, moved_earlier_come_earlier, .fini = clear)
 {
     make(8, 1, 100);
     bide_slots_id id = add(30, &a);
-    bide_slots_move(&slots, id, 4);
+    move(id, 4);
     expect_next(4);
     expect_pop(3, NULL);
     expect_pop(4, &a);
     id = add(30, &a);
-    bide_slots_move(&slots, id, 1); /* reached already */
+    move(id, 1); /* reached already */
     expect_pop(4, &a);
 }
 
 Test(slots, go_on_beyond_2_to_the_32_ticks_and_after_any_leap, .fini = clear)
 {
-    static const uint64_t starts[] = {UINT64_C(0xffffffff) - 2, UINT64_C(1) << 40, UINT64_MAX / 2};
+    static const uint64_t starts[] = {UINT64_C(0xffffffff) - 2, UINT64_C(1) << 40, INT64_MAX / (2 * LENGTH)};
     make(4096, 1, 100);
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
         uint64_t start = starts[i];
@@ -168,16 +201,57 @@ Test(slots, use_their_storage_again_and_take_no_more_in_the_steady_state, .fini 
     enum { TIMERS = 5000 };
     static bide_slots_id ids[TIMERS];
     make(64, TIMERS, 1u << 22);
-    uint32_t capacity = slots.capacity, blocks = slots.block_capacity;
+    uint32_t capacity = slots.capacity, blocks = slots.block_capacity, most = 0;
     for (int i = 0; i < TIMERS; i++)
-        ids[i] = add(random_number() % 1000, &a);
+        ids[i] = add(1 + random_number() % 1000, &a);
     for (int i = 0; i < 200000; i++) {
         int j = (int)(random_number() % TIMERS);
-        bide_slots_remove(&slots, ids[j]);
-        ids[j] = add(random_number() % 1000, &a);
+        if (i % 3 == 0) {
+            move(ids[j], 1 + random_number() % 1000);
+        } else {
+            bide_slots_remove(&slots, ids[j]);
+            ids[j] = add(1 + random_number() % 1000, &a);
+        }
+        if (slots.block_count > most) most = slots.block_count;
     }
+    cr_log_info("%u blocks of %u at most", most, blocks);
     cr_assert_eq(slots.capacity, capacity, "%u ids, not %u", slots.capacity, capacity);
     cr_assert_eq(slots.block_capacity, blocks, "%u blocks, not %u", slots.block_capacity, blocks);
+}
+
+Test(slots, moved_to_and_fro_leave_no_more_behind_than_they_are, .fini = clear)
+{
+    make(64, 1, 100);
+    bide_slots_id id = add(50, &a);
+    (void)add(30, &b);
+    for (int i = 0; i < 300000; i++)
+        move(id, i % 2 ? 50 : 40);
+    expect_next(30);
+    cr_assert_leq(slots.block_count, 20, "%u blocks", slots.block_count);
+    expect_pop(30, &b);
+    expect_pop(49, NULL);
+    expect_pop(50, &a);
+}
+
+Test(slots, count_in_ticks_as_a_division_does)
+{
+    static const int64_t lengths[] = {1, 2, 3, 7, 999, 100000000, (INT64_C(1) << 62) + 1, INT64_MAX};
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        uint64_t length = (uint64_t)lengths[i];
+        struct bide_ticks ticks = bide_ticks_from(ORIGIN, lengths[i]);
+        for (int j = 0; j < 20000; j++) {
+            uint64_t n = random_number() >> random_number() % 53;
+            if (j % 2) n = (INT64_MAX - ORIGIN - n) / length * length - (j % 4 == 1 && n % 2);
+            if (n > INT64_MAX - ORIGIN) continue;
+            int64_t instant = ORIGIN + (int64_t)n;
+            uint64_t down = bide_ticks_down(&ticks, instant), up = bide_ticks_up(&ticks, instant);
+            cr_assert(down == n / length && up == n / length + (n % length != 0), "%llu / %llu: %llu, %llu",
+                      (unsigned long long)n, (unsigned long long)length, (unsigned long long)down,
+                      (unsigned long long)up);
+        }
+        cr_assert_eq(bide_ticks_up(&ticks, ORIGIN - 1), 0);
+        cr_assert_eq(bide_ticks_up(&ticks, INT64_MIN), 0);
+    }
 }
 
 /* --- against a sorted list --- */
@@ -224,7 +298,7 @@ static uint64_t some_tick(uint64_t now, uint64_t range)
 {
     uint64_t chance = random_number() % 1000;
     if (chance == 0) return 0;
-    if (chance == 1) return now + (random_number() >> 20);
+    if (chance == 1) return now + (random_number() >> 10) / LENGTH / 2;
     return now + random_number() % range;
 }
 
@@ -234,7 +308,7 @@ static void expire(uint64_t from, uint64_t now, uint32_t turn)
 {
     uint64_t last = 0;
     struct timer *timer;
-    while ((timer = bide_slots_pop(&slots, now)) != NULL) {
+    while ((timer = pop(now)) != NULL) {
         cr_assert(timer->id != 0 && timer->tick <= now, "number %td came at %llu, not at %llu",
                   timer - population, (unsigned long long)now, (unsigned long long)timer->tick);
         uint64_t tick = timer->tick > from ? timer->tick : from;
@@ -265,7 +339,7 @@ static void one_operation(uint64_t now, uint64_t range, uint32_t wanted)
         return;
     }
     timer->tick = some_tick(now, range);
-    bide_slots_move(&slots, timer->id, timer->tick);
+    move(timer->id, timer->tick);
     model_add(timer);
 }
 
@@ -289,17 +363,19 @@ static void against_a_sorted_list(uint32_t count, uint64_t start, unsigned long 
         if (chance < 80) {
             expire(from, now, count);
         } else if (chance < 160) {
-            uint64_t next = bide_slots_next(&slots);
-            uint64_t first = sorted_count ? sorted[0]->tick : BIDE_SLOTS_NEVER;
+            uint64_t next = next_tick();
+            uint64_t first = sorted_count ? sorted[0]->tick : NEVER;
             cr_assert(next <= first || next <= now, "the next is at %llu, after the first, at %llu",
                       (unsigned long long)next, (unsigned long long)first);
-            cr_assert_eq(next == BIDE_SLOTS_NEVER, sorted_count == 0, "%u timers", sorted_count);
+            cr_assert_eq(next == NEVER, sorted_count == 0, "%u timers", sorted_count);
         } else {
             one_operation(now, range, wanted);
         }
         cr_assert_eq(slots.count, sorted_count, "%u timers, not %u", slots.count, sorted_count);
     }
-    expire(0, UINT64_MAX - 1, 1);
+    while (bide_slots_pop(&slots, BIDE_SLOTS_NEVER))
+        sorted_count--;
+    cr_assert_eq(sorted_count, 0, "%u have not come at the end of time", sorted_count);
     clear();
 }
 
@@ -334,14 +410,14 @@ Test(slots, of_a_million_random_timers_come_each_once_and_none_early, .fini = cl
     int came = 0;
     for (uint64_t now = 0; now < 10000; now += 1 + random_number() % 3) {
         uint64_t *tick;
-        while ((tick = bide_slots_pop(&slots, now)) != NULL) {
+        while ((tick = pop(now)) != NULL) {
             cr_assert(*tick <= now && *tick + 3 > now, "%llu came at %llu", (unsigned long long)*tick,
                       (unsigned long long)now);
             *tick = UINT64_MAX; /* a second time would be early */
             came++;
         }
     }
-    while (bide_slots_pop(&slots, 10000))
+    while (pop(10000))
         came++;
     free(ticks);
     cr_assert_eq(came, MILLION, "%d came", came);

@@ -1,18 +1,22 @@
 /* The hashed timing wheel: see slots.h.
  *
  * With many timers all cost is that of memory. So a slot's timers are not chained through their entries, but
- * listed in blocks of 14 ids, a cache line each: taking out a timer touches its entry, its block, and the
- * entry of the one that takes its place; and the entries of a slot that has come are fetched side by side
- * rather than one after the other. Moves and removals are put off until some have come together or somebody
- * looks, by when their entries have been fetched.
+ * listed in blocks of 14 ids, a cache line each. Taking out a timer touches its entry alone: its id stays in
+ * the list, dead, and is told from a live one by the place that the entry names. When a slot comes, its dead
+ * ids are passed over, and the entries of the others are fetched side by side rather than one after the other.
+ * Moves and removals are put off until some have come together or somebody looks, by when their entries have
+ * been fetched.
+ *
+ * Who needs a block while more than half of their room is taken by the dead pays for it by sweeping a few
+ * others: two ids looked at for each one added. So no call takes long, but for those that grow the storage.
  *
  * INVARIANTS
- *  1. A timer is in one list. Its entry has the block and the index in it: entries[ids[index]].place.
- *  2. All blocks of a list but the newest are full; the newest is not empty. So there are no more blocks than
- *     ids, and no more than one a list beyond those that are full.
- *  3. Each list but two is that of one slot; list_of and `slot` are inverse to one another. A slot that has
- *     come changes lists with `due`, which is empty then: nothing is copied. The other one is `free`: ids
- *     that are no timers, whose entries say nothing.
+ *  1. A timer is in one list, its entry's, which has its id at the entry's place. Every other id in a list is
+ *     dead. A free id's entry has place 0.
+ *  2. All blocks of a list but the newest are full (of live and dead ids); the newest is not empty. A list
+ *     without live ids has no blocks: the last one that leaves it gives them back.
+ *  3. Each list but one is that of one slot; list_of and `slot` are inverse to one another. A slot that has
+ *     come changes lists with `due`, which is empty then: nothing is copied.
  *  4. A slot's bit is set if and only if its list is not empty; a bit of an upper level, if and only if its
  *     word below is not 0. `used` counts the first level's.
  *  5. A timer in a slot is found no later than at its tick: the slot is one at which `current`, counting on,
@@ -21,6 +25,8 @@
  *  6. A timer in `due` is looked at by the next pop.
  *  7. The pending operations happened in their order, after all else. `count` has them in already; ids of
  *     timers that they remove are not free yet.
+ *  8. Swept of the dead, lists take no more than enough() blocks: of two, all ids in one are live. There is
+ *     storage for twice as many.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "timer/slots.h"
@@ -41,7 +47,14 @@
 #define BLOCKS_SHIFT 7u
 #define BLOCKS (1u << BLOCKS_SHIFT)
 
-#define HALF (BIDE_SLOTS_IDS / 2u)
+#define NO_BLOCK BIDE_SLOTS_IDS /* a list's next place: as if a block 0 was full */
+
+/* Blocks over what is needed, so that a few timers are not swept all the time; and those swept for a new one
+ * when there are too many: twice as many as become free if half of all ids are dead. */
+#define SPARE 16u
+#define SWEEP 4
+
+#define REMOVES UINT32_C(0x80000000) /* in an operation's id */
 
 _Static_assert(sizeof(struct bide_slots_block) == LINE, "a block is a cache line");
 
@@ -60,9 +73,15 @@ static inline struct bide_slots_block *block_of(const struct bide_slots *slots, 
     return &slots->blocks[number >> BLOCKS_SHIFT][number & (BLOCKS - 1)];
 }
 
+static inline bide_slots_id *id_at(const struct bide_slots *slots, uint32_t place)
+{
+    return &block_of(slots, place / 16)->ids[place & 15];
+}
+
 /* --- The bitmap --- */
 
 #define NONE UINT32_MAX
+#define NO_TICK UINT64_MAX
 
 static void mark(struct bide_slots *slots, uint32_t slot)
 {
@@ -100,82 +119,129 @@ static uint32_t find(const struct bide_slots *slots, uint32_t from)
     return NONE;
 }
 
-/* --- Lists --- */
+/* --- Blocks --- */
 
-static inline uint32_t take_block(struct bide_slots *slots)
+/* As many as so many timers in so many slots may need: each a block, or full ones and a last one in each
+ * slot and in `due`. */
+static uint32_t enough(uint32_t timers, uint32_t used)
+{
+    uint32_t most = timers / BIDE_SLOTS_IDS + used + 1;
+    return timers < most ? timers : most;
+}
+
+static inline void give_block(struct bide_slots *slots, uint32_t number)
+{
+    struct bide_slots_block *block = block_of(slots, number);
+    block->list = 0;
+    block->older = slots->free_block;
+    slots->free_block = number;
+    slots->block_count--;
+}
+
+/* Takes the last place out of a list that is not empty. */
+static inline uint32_t take_last(struct bide_slots *slots, struct bide_slots_list *list)
+{
+    uint32_t place = --list->next;
+    if ((place & 15) == 0) {
+        list->next = block_of(slots, place / 16)->older * 16 + BIDE_SLOTS_IDS;
+        give_block(slots, place / 16);
+    }
+    return place;
+}
+
+/* Gives up the blocks of a list without live ids. */
+static BIDE_OS_NOINLINE void empty(struct bide_slots *slots, struct bide_slots_list *list)
+{
+    for (uint32_t number = list->next / 16; number != 0;) {
+        uint32_t older = block_of(slots, number)->older;
+        give_block(slots, number);
+        number = older;
+    }
+    list->next = NO_BLOCK;
+    if (list->slot <= slots->mask) unmark(slots, list->slot);
+}
+
+/* Fills the places of a block's dead ids with the last live ones of its list. */
+static void sweep(struct bide_slots *slots, uint32_t number)
+{
+    struct bide_slots_block *block = block_of(slots, number);
+    struct bide_slots_list *list = &slots->lists[block->list];
+    for (uint32_t place = number * 16; (place & 15) < BIDE_SLOTS_IDS && place != list->next; place++) {
+        if (entry_of(slots, block->ids[place & 15])->place == place) continue;
+        uint32_t from;
+        bide_slots_id id;
+        do {
+            id = *id_at(slots, list->next - 1);
+            from = take_last(slots, list);
+            if (from == place) return;
+        } while (entry_of(slots, id)->place != from);
+        entry_of(slots, id)->place = place;
+        block->ids[place & 15] = id;
+    }
+}
+
+static void sweep_next(struct bide_slots *slots)
+{
+    if (slots->swept >= slots->block_numbers) slots->swept = 0;
+    uint32_t number = ++slots->swept;
+    if (number < slots->block_numbers) {
+        const struct bide_slots_block *next = block_of(slots, number + 1);
+        for (int i = 0; i < BIDE_SLOTS_IDS && next->list != 0; i++)
+            BIDE_OS_PREFETCH(entry_of(slots, next->ids[i]));
+    }
+    if (block_of(slots, number)->list != 0) sweep(slots, number);
+}
+
+static uint32_t take_block(struct bide_slots *slots)
 {
     uint32_t number = slots->free_block;
-    if (number == 0) {
-        BIDE_ASSERT(slots->block_numbers < slots->block_capacity); /* invariant 2 */
-        return ++slots->block_numbers;
-    }
-    slots->free_block = block_of(slots, number)->older;
+    if (number != 0)
+        slots->free_block = block_of(slots, number)->older;
+    else
+        number = ++slots->block_numbers;
+    BIDE_ASSERT(number <= slots->block_capacity); /* invariant 8 */
+    slots->block_count++;
     return number;
 }
 
-/* Returns the place. */
-static inline uint32_t append(struct bide_slots *slots, uint32_t number, bide_slots_id id)
+/* The next place in a list whose newest block is full. */
+static BIDE_OS_NOINLINE uint32_t extend(struct bide_slots *slots, uint32_t number)
 {
     struct bide_slots_list *list = &slots->lists[number];
-    struct bide_slots_block *block;
-    uint32_t index = list->size & 15;
-    if (list->head == 0 || index == BIDE_SLOTS_IDS) {
-        uint32_t head = take_block(slots);
-        block = block_of(slots, head);
-        block->list = number;
-        block->older = list->head;
-        if (list->head == 0) {
-            list->size = 0;
-            if (list->slot <= slots->mask) mark(slots, list->slot);
-        } else {
-            list->size += 16 - BIDE_SLOTS_IDS;
-        }
-        list->head = head;
-        index = 0;
-    } else {
-        block = block_of(slots, list->head);
-    }
-    block->ids[index] = id;
-    list->size++;
-    return list->head * 16 + index;
+    uint32_t limit = 2 * enough(slots->count, slots->used) + SPARE;
+    for (int i = 0; slots->block_count >= (i < SWEEP ? limit : slots->block_capacity); i++)
+        sweep_next(slots);
+    if ((list->next & 15) != BIDE_SLOTS_IDS) return list->next; /* it was swept itself */
+    uint32_t newest = take_block(slots);
+    struct bide_slots_block *block = block_of(slots, newest);
+    block->list = number;
+    block->older = list->next / 16;
+    if (block->older == 0 && list->slot <= slots->mask) mark(slots, list->slot);
+    return newest * 16;
 }
 
-/* Takes the last id out of a list that is not empty. */
-static inline bide_slots_id take_last(struct bide_slots *slots, uint32_t number)
-{
-    struct bide_slots_list *list = &slots->lists[number];
-    struct bide_slots_block *block = block_of(slots, list->head);
-    uint32_t index = (--list->size) & 15;
-    bide_slots_id id = block->ids[index];
-    if (index > 0) return id;
-    uint32_t emptied = list->head;
-    list->head = block->older;
-    block->older = slots->free_block;
-    slots->free_block = emptied;
-    if (list->head != 0)
-        list->size -= 16 - BIDE_SLOTS_IDS;
-    else if (list->slot <= slots->mask)
-        unmark(slots, list->slot);
-    return id;
-}
-
-/* The last of its list takes its place. */
-static inline void unlink_entry(struct bide_slots *slots, bide_slots_id id,
-                                const struct bide_slots_entry *entry)
-{
-    uint32_t place = entry->place;
-    struct bide_slots_block *block = block_of(slots, place / 16);
-    BIDE_ASSERT(block->ids[place & 15] == id); /* invariant 1 */
-    bide_slots_id last = take_last(slots, block->list);
-    if (last == id) return;
-    block->ids[place & 15] = last;
-    entry_of(slots, last)->place = place;
-}
+/* --- Lists --- */
 
 static inline void put(struct bide_slots *slots, bide_slots_id id, struct bide_slots_entry *entry)
 {
-    uint32_t number = entry->tick <= slots->current ? slots->due : slots->list_of[entry->tick & slots->mask];
-    entry->place = append(slots, number, id);
+    uint64_t tick = bide_ticks_up(&slots->ticks, entry->deadline);
+    uint32_t number = tick <= slots->current ? slots->due : slots->list_of[tick & slots->mask];
+    struct bide_slots_list *list = &slots->lists[number];
+    uint32_t place = list->next;
+    if ((place & 15) == BIDE_SLOTS_IDS) place = extend(slots, number);
+    *id_at(slots, place) = id;
+    list->next = place + 1;
+    list->live++;
+    entry->place = place;
+    entry->list = number;
+}
+
+/* Its id in the list is dead from now on. */
+static inline void leave(struct bide_slots *slots, struct bide_slots_entry *entry)
+{
+    struct bide_slots_list *list = &slots->lists[entry->list];
+    entry->place = 0;
+    if (--list->live == 0) empty(slots, list);
 }
 
 /* --- Storage --- */
@@ -192,14 +258,7 @@ static void *allocate_lines(struct bide_slots *slots, size_t size)
     return start + (LINE - ((uintptr_t)start & (LINE - 1)));
 }
 
-/* The blocks that so many ids may need: invariant 2. */
-static uint32_t blocks_for(const struct bide_slots *slots, uint32_t ids)
-{
-    uint32_t most = ids / BIDE_SLOTS_IDS + slots->mask + 3;
-    return ids < most ? ids : most;
-}
-
-/* Both get one piece of memory each time, so that a large one is left to large pages. Ids and numbers count
+/* All get one piece of memory each time, so that a large one is left to large pages. Ids and numbers count
  * from 1, so that the first chunks hold one less. */
 static int reserve_blocks(struct bide_slots *slots, uint32_t blocks)
 {
@@ -212,6 +271,12 @@ static int reserve_blocks(struct bide_slots *slots, uint32_t blocks)
         slots->blocks[chunk + i] = memory + (size_t)i * BLOCKS;
     slots->block_capacity = (chunk + chunks) * BLOCKS - 1;
     return 0;
+}
+
+/* Invariant 8; more than the limit in extend() */
+static uint32_t blocks_for(const struct bide_slots *slots, uint32_t timers)
+{
+    return 2 * (enough(timers, slots->mask + 1) + SPARE);
 }
 
 int bide_slots_reserve(struct bide_slots *slots, uint32_t timers)
@@ -233,13 +298,15 @@ int bide_slots_reserve(struct bide_slots *slots, uint32_t timers)
     return 0;
 }
 
-int bide_slots_init(struct bide_slots *slots, uint32_t count, uint32_t initial, uint32_t most)
+int bide_slots_init(struct bide_slots *slots, struct bide_ticks ticks, uint32_t count, uint32_t initial,
+                    uint32_t most)
 {
     memset(slots, 0, sizeof *slots);
+    slots->ticks = ticks;
+    slots->reached = ticks.origin;
     slots->mask = count - 1;
     slots->most = most;
-    slots->due = count;
-    slots->free = count + 1;
+    slots->due = count + 1;
     slots->entries = calloc((most >> CHUNK_SHIFT) + 1, sizeof *slots->entries);
     slots->owners = calloc((most >> CHUNK_SHIFT) + 1, sizeof *slots->owners);
     slots->blocks = calloc((blocks_for(slots, most) >> BLOCKS_SHIFT) + 1, sizeof *slots->blocks);
@@ -256,10 +323,12 @@ int bide_slots_init(struct bide_slots *slots, uint32_t count, uint32_t initial, 
         bide_slots_clear(slots);
         return BIDE_ENOMEM;
     }
-    for (uint32_t i = 0; i < count + 2; i++)
-        slots->lists[i].slot = i;
+    for (uint32_t i = 1; i <= count + 1; i++) {
+        slots->lists[i].slot = i - 1;
+        slots->lists[i].next = NO_BLOCK;
+    }
     for (uint32_t i = 0; i < count; i++)
-        slots->list_of[i] = i;
+        slots->list_of[i] = i + 1;
     return 0;
 }
 
@@ -284,13 +353,20 @@ void bide_slots_clear(struct bide_slots *slots)
 
 static void flush(struct bide_slots *slots);
 
+static inline bide_slots_id take_id(struct bide_slots *slots)
+{
+    bide_slots_id id = slots->free;
+    slots->free = entry_of(slots, id)->list;
+    return id;
+}
+
 /* An id, and storage for it. */
 static BIDE_OS_NOINLINE int new_id(struct bide_slots *slots, bide_slots_id *id)
 {
     if (slots->waiting) {
         flush(slots); /* which may free one */
-        if (slots->lists[slots->free].head != 0) {
-            *id = take_last(slots, slots->free);
+        if (slots->free != 0) {
+            *id = take_id(slots);
             return 0;
         }
     }
@@ -307,20 +383,17 @@ static BIDE_OS_NOINLINE int new_id(struct bide_slots *slots, bide_slots_id *id)
 /* Without timers all ids are free: they are given out in order again, and the blocks. */
 static void start_again(struct bide_slots *slots)
 {
-    BIDE_ASSERT(slots->used == 0 && slots->lists[slots->due].head == 0 && slots->waiting == 0);
-    slots->lists[slots->free].head = 0;
-    slots->ids = 0;
-    slots->block_numbers = 0;
-    slots->free_block = 0;
+    BIDE_ASSERT(slots->used == 0 && slots->block_count == 0 && slots->waiting == 0); /* invariant 2 */
+    slots->ids = slots->free = 0;
+    slots->block_numbers = slots->free_block = 0;
 }
 
-int bide_slots_add(struct bide_slots *slots, uint64_t tick, void *owner, bide_slots_id *out)
+int bide_slots_add(struct bide_slots *slots, int64_t deadline, void *owner, bide_slots_id *out)
 {
     bide_slots_id id;
     if (slots->count == slots->most) return BIDE_ENOCAPACITY;
-    const struct bide_slots_list *free_ids = &slots->lists[slots->free];
-    if (free_ids->head != 0) {
-        id = take_last(slots, slots->free);
+    if (slots->free != 0) {
+        id = take_id(slots);
     } else if (slots->ids < slots->capacity && slots->waiting == 0) {
         id = ++slots->ids;
     } else {
@@ -329,84 +402,84 @@ int bide_slots_add(struct bide_slots *slots, uint64_t tick, void *owner, bide_sl
     }
     struct bide_slots_entry *entry = entry_of(slots, id);
     slots->count++;
-    entry->tick = tick;
+    entry->deadline = deadline;
     *owner_of(slots, id) = owner;
     put(slots, id, entry);
     *out = id;
     return 0;
 }
 
-static void carry_out(struct bide_slots *slots, const struct bide_slots_operation *operation)
+static inline void release(struct bide_slots *slots, bide_slots_id id, struct bide_slots_entry *entry)
 {
-    struct bide_slots_entry *entry = entry_of(slots, operation->id);
-    if (operation->removes) {
-        unlink_entry(slots, operation->id, entry);
-        (void)append(slots, slots->free, operation->id);
-    } else if (operation->tick >= entry->tick) {
-        entry->tick = operation->tick;
-    } else {
-        entry->tick = operation->tick;
-        unlink_entry(slots, operation->id, entry);
-        put(slots, operation->id, entry);
-    }
+    entry->list = slots->free;
+    slots->free = id;
 }
 
-/* Carries the pending operations out. Their entries have been fetched; now their blocks, side by side. */
+/* Carries the pending operations out: first the stores, without a branch on whether they are all there is to
+ * do, which could not be predicted; then the rest. */
 static BIDE_OS_NOINLINE void flush(struct bide_slots *slots)
 {
-    uint32_t waiting = slots->waiting;
-    uint32_t places[BIDE_SLOTS_PENDING];
-    for (uint32_t i = 0; i < waiting; i++) {
-        const struct bide_slots_operation *operation = &slots->pending[i];
-        const struct bide_slots_entry *entry = entry_of(slots, operation->id);
-        places[i] = operation->tick < entry->tick ? entry->place : 0;
-        if (places[i]) BIDE_OS_PREFETCH(block_of(slots, places[i] / 16));
-    }
-    for (uint32_t i = 0; i < waiting; i++) {
-        if (places[i] == 0) continue;
-        const struct bide_slots_list *list = &slots->lists[block_of(slots, places[i] / 16)->list];
-        bide_slots_id last = block_of(slots, list->head)->ids[(list->size & 15) - 1];
-        BIDE_OS_PREFETCH(entry_of(slots, last));
-    }
-    for (uint32_t i = 0; i < waiting; i++)
-        carry_out(slots, &slots->pending[i]);
+    uint32_t waiting = slots->waiting, rest = 0;
     slots->waiting = 0;
+    for (uint32_t i = 0; i < waiting; i++) {
+        struct bide_slots_operation operation = slots->pending[i];
+        struct bide_slots_entry *entry = entry_of(slots, operation.id & ~REMOVES);
+        slots->pending[rest] = operation;
+        rest += operation.deadline <= entry->deadline;
+        entry->deadline = operation.deadline;
+    }
+    for (uint32_t i = 0; i < rest; i++) {
+        bide_slots_id id = slots->pending[i].id & ~REMOVES;
+        struct bide_slots_entry *entry = entry_of(slots, id);
+        leave(slots, entry);
+        if (slots->pending[i].id & REMOVES)
+            release(slots, id, entry);
+        else
+            put(slots, id, entry);
+    }
     if (slots->count == 0) start_again(slots);
 }
 
-static inline void put_off(struct bide_slots *slots, struct bide_slots_operation operation)
+static inline void put_off(struct bide_slots *slots, bide_slots_id id, int64_t deadline)
 {
-    BIDE_OS_PREFETCH(entry_of(slots, operation.id));
-    slots->pending[slots->waiting++] = operation;
+    slots->pending[slots->waiting++] = (struct bide_slots_operation){deadline, id};
     if (slots->waiting == BIDE_SLOTS_PENDING) flush(slots);
 }
 
-void bide_slots_move(struct bide_slots *slots, bide_slots_id id, uint64_t tick)
+void bide_slots_move(struct bide_slots *slots, bide_slots_id id, int64_t deadline)
 {
-    put_off(slots, (struct bide_slots_operation){tick, id, false});
+    BIDE_OS_PREFETCH(entry_of(slots, id));
+    put_off(slots, id, deadline);
 }
 
 void bide_slots_remove(struct bide_slots *slots, bide_slots_id id)
 {
+    BIDE_OS_PREFETCH(entry_of(slots, id));
     slots->count--;
-    put_off(slots, (struct bide_slots_operation){0, id, true});
+    put_off(slots, id | REMOVES, INT64_MIN);
 }
 
 /* The next tick at which a list is looked at; nothing is pending. */
 static uint64_t next_tick(const struct bide_slots *slots)
 {
-    if (slots->lists[slots->due].head != 0) return slots->current;
+    if (slots->lists[slots->due].live != 0) return slots->current;
     uint32_t from = (uint32_t)(slots->current + 1) & slots->mask;
     uint32_t slot = find(slots, from);
     if (slot == NONE) slot = find(slots, 0);
-    if (slot == NONE) return BIDE_SLOTS_NEVER;
+    if (slot == NONE) return NO_TICK;
     return slots->current + 1 + ((slot - from) & slots->mask);
 }
 
-uint64_t bide_slots_next(struct bide_slots *slots)
+int64_t bide_slots_next(struct bide_slots *slots)
 {
     if (slots->waiting) flush(slots);
-    return next_tick(slots);
+    return bide_ticks_instant(&slots->ticks, next_tick(slots));
+}
+
+static void reach(struct bide_slots *slots, uint64_t tick)
+{
+    slots->current = tick;
+    slots->reached = bide_ticks_instant(&slots->ticks, tick);
 }
 
 /* The slot of the current tick has come: invariant 3. */
@@ -421,60 +494,61 @@ static void change_lists(struct bide_slots *slots)
     unmark(slots, slot);
 }
 
-/* Fetches, while one is handed out, the timer that comes a block later, and what the owner of that which
- * comes half a block later points to. */
-static inline void look_ahead(const struct bide_slots *slots, const struct bide_slots_list *list)
+/* Fetches, while one is handed out, the timer that comes two blocks later, and what the owner of that which
+ * comes a block later points to. */
+static inline void look_ahead(const struct bide_slots *slots, uint32_t place)
 {
-    const struct bide_slots_block *block = block_of(slots, list->head);
-    uint32_t left = list->size & 15; /* in this block, with the one that is handed out now */
-    bide_slots_id soon = 0;
-    if (left > HALF) soon = block->ids[left - HALF - 1];
-    if (block->older) {
-        const struct bide_slots_block *older = block_of(slots, block->older);
-        if (left == BIDE_SLOTS_IDS) BIDE_OS_PREFETCH(block_of(slots, older->older));
-        bide_slots_id later = older->ids[left - 1];
-        BIDE_OS_PREFETCH(entry_of(slots, later));
-        BIDE_OS_PREFETCH(owner_of(slots, later));
-        if (left <= HALF) soon = older->ids[left + HALF - 1];
-    }
-    if (soon) BIDE_OS_PREFETCH(*owner_of(slots, soon));
+    uint32_t index = place & 15, older = block_of(slots, place / 16)->older;
+    if (older == 0) return;
+    const struct bide_slots_block *soon = block_of(slots, older);
+    if (soon->older == 0) return;
+    const struct bide_slots_block *later = block_of(slots, soon->older);
+    if (index == 0) BIDE_OS_PREFETCH(block_of(slots, later->older));
+    BIDE_OS_PREFETCH(entry_of(slots, later->ids[index]));
+    BIDE_OS_PREFETCH(owner_of(slots, later->ids[index]));
+    BIDE_OS_PREFETCH(*owner_of(slots, soon->ids[index]));
 }
 
-void *bide_slots_pop(struct bide_slots *slots, uint64_t now)
+/* Takes a timer out of `due` that is, and returns its owner; puts those that are not where they belong. */
+static void *pop_due(struct bide_slots *slots)
+{
+    struct bide_slots_list *list = &slots->lists[slots->due];
+    while (list->live != 0) {
+        look_ahead(slots, list->next - 1);
+        bide_slots_id id = *id_at(slots, list->next - 1);
+        uint32_t place = take_last(slots, list);
+        struct bide_slots_entry *entry = entry_of(slots, id);
+        if (entry->place != place) continue;
+        leave(slots, entry);
+        if (entry->deadline > slots->reached) {
+            put(slots, id, entry);
+            continue;
+        }
+        void *owner = *owner_of(slots, id);
+        release(slots, id, entry);
+        if (--slots->count == 0) start_again(slots);
+        return owner;
+    }
+    return NULL;
+}
+
+void *bide_slots_pop(struct bide_slots *slots, int64_t now)
 {
     if (slots->waiting) flush(slots);
-    if (now < slots->current) now = slots->current;
-    if (now == BIDE_SLOTS_NEVER) now--; /* which is no tick */
-    for (;;) {
-        struct bide_slots_list *list = &slots->lists[slots->due];
-        while (list->head != 0) {
-            look_ahead(slots, list);
-            bide_slots_id id = take_last(slots, slots->due);
-            struct bide_slots_entry *entry = entry_of(slots, id);
-            if (entry->tick <= slots->current) {
-                void *owner = *owner_of(slots, id);
-                (void)append(slots, slots->free, id);
-                if (--slots->count == 0) start_again(slots);
-                return owner;
-            }
-            put(slots, id, entry);
-        }
-        /* Each slot once: what is due after more than a revolution is in one of those before now. */
-        if (now > slots->current && now - slots->current > slots->mask + UINT64_C(1))
-            slots->current = now - slots->mask - 1;
+    void *owner = pop_due(slots);
+    if (owner) return owner;
+    uint64_t last = now == BIDE_SLOTS_NEVER ? NO_TICK - 1 : bide_ticks_down(&slots->ticks, now);
+    while (last > slots->current) {
+        /* Each slot once: what is due after more than a revolution is in one of those before the last. */
+        if (last - slots->current > slots->mask + UINT64_C(1)) slots->current = last - slots->mask - 1;
         uint64_t next = next_tick(slots);
-        if (next > now) {
-            if (now > slots->current) slots->current = now;
-            return NULL;
-        }
-        slots->current = next;
+        reach(slots, next < last ? next : last);
+        if (next > last) break;
         change_lists(slots);
+        owner = pop_due(slots);
+        if (owner) return owner;
     }
-}
-
-static size_t length_of(const struct bide_slots_list *list)
-{
-    return list->head == 0 ? 0 : (size_t)(list->size / 16) * BIDE_SLOTS_IDS + (list->size & 15);
+    return NULL;
 }
 
 void bide_slots_look(struct bide_slots *slots, struct bide_slots_stats *stats)
@@ -483,7 +557,7 @@ void bide_slots_look(struct bide_slots *slots, struct bide_slots_stats *stats)
     stats->used = slots->used;
     stats->longest = 0;
     for (uint32_t slot = 0; slot <= slots->mask; slot++) {
-        size_t length = length_of(&slots->lists[slots->list_of[slot]]);
+        size_t length = slots->lists[slots->list_of[slot]].live;
         if (length > stats->longest) stats->longest = length;
     }
 }

@@ -16,7 +16,8 @@ uint32_t bide_wheel_take_record(struct bide_wheel *wheel)
         uint32_t number = (uint32_t)head;
         if (number == 0) return 0;
         /* May be stale by now: then so is the head, whose count of changes tells. */
-        uint32_t next = atomic_load_explicit(&bide_wheel_record_of(wheel, number)->next, memory_order_relaxed);
+        uint32_t next =
+            atomic_load_explicit(&bide_wheel_record_of(wheel, number)->next, memory_order_relaxed);
         uint64_t rest = (head & ~(uint64_t)UINT32_MAX) + (UINT64_C(1) << 32);
         if (atomic_compare_exchange_weak(&wheel->free_records, &head, rest | next)) return number;
     }
@@ -103,11 +104,11 @@ static bool carry_out(struct bide_wheel *wheel, struct bide_wheel_record *record
     /* seq_cst, as the pushes: invariant 2 */
     uint32_t state = atomic_fetch_and(&record->state, ~(uint32_t)BIDE_RECORD_QUEUED);
     if ((state & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED) {
-        uint64_t tick = atomic_load_explicit(&record->tick, memory_order_relaxed);
+        int64_t deadline = atomic_load_explicit(&record->deadline, memory_order_relaxed);
         if (record->id)
-            bide_slots_move(&wheel->slots, record->id, tick);
+            bide_slots_move(&wheel->slots, record->id, deadline);
         else /* there is storage for as many as there are records */
-            (void)bide_slots_add(&wheel->slots, tick, record, &record->id);
+            (void)bide_slots_add(&wheel->slots, deadline, record, &record->id);
         return false;
     }
     if (record->id) bide_slots_remove(&wheel->slots, record->id);

@@ -65,11 +65,10 @@ static int enter(bide_wheel_sleeping *sleeping, bide_context *cx)
 {
     struct bide_wheel *wheel = sleeping->wheel_;
     sleeping->waiter_.waker_ = cx->waker_;
-    uint64_t tick = bide_wheel_tick_up(wheel, sleeping->deadline_);
-    int error = bide_slots_add(&wheel->slots, tick, sleeping, &sleeping->id_);
+    int error = bide_slots_add(&wheel->slots, sleeping->deadline_.ns, sleeping, &sleeping->id_);
     if (!error) {
         sleeping->stage_ = BIDE_SLEEPING_ARMED;
-        bide_wheel_sooner(wheel, tick);
+        bide_wheel_sooner(wheel, sleeping->deadline_);
         return BIDE_PENDING;
     }
     if (error != BIDE_ENOCAPACITY || wheel->options.when_full == BIDE_WHEEL_FULL_FAILS)
@@ -115,9 +114,8 @@ static void inline_reset(bide_wheel_sleeping *sleeping, bide_instant deadline, b
 {
     sleeping->deadline_ = deadline;
     if (sleeping->stage_ == BIDE_SLEEPING_ARMED) {
-        uint64_t tick = bide_wheel_tick_up(sleeping->wheel_, deadline);
-        bide_slots_move(&sleeping->wheel_->slots, sleeping->id_, tick);
-        bide_wheel_sooner(sleeping->wheel_, tick);
+        bide_slots_move(&sleeping->wheel_->slots, sleeping->id_, deadline.ns);
+        bide_wheel_sooner(sleeping->wheel_, deadline);
     } else if (sleeping->stage_ != BIDE_SLEEPING_ROOM) {
         sleeping->stage_ = due ? BIDE_SLEEPING_ENDED : BIDE_SLEEPING_IDLE;
         sleeping->result = due ? 0 : BIDE_ECANCELED;

@@ -101,10 +101,10 @@ static int send(bide_wheel_sleeping *sleeping, struct bide_wheel_record *record,
     uint32_t on_the_way = 0;
     bide_os_mutex *lock = bide_wait_lock(sleeping);
     bool ended = sleeping->stage_ == BIDE_SLEEPING_ENDED;
-    uint64_t tick = bide_wheel_tick_up(wheel, sleeping->deadline_);
+    int64_t deadline = sleeping->deadline_.ns;
     if (!ended) {
         record->sleeping = sleeping;
-        atomic_store_explicit(&record->tick, tick, memory_order_relaxed);
+        atomic_store_explicit(&record->deadline, deadline, memory_order_relaxed);
         atomic_store_explicit(&record->state, BIDE_RECORD_ARMED | BIDE_RECORD_QUEUED, memory_order_relaxed);
         on_the_way = bide_wheel_push_new(wheel, record);
     }
@@ -117,8 +117,9 @@ static int send(bide_wheel_sleeping *sleeping, struct bide_wheel_record *record,
     if (!on_the_way) atomic_store_explicit(&record->state, BIDE_RECORD_FREE, memory_order_relaxed);
     if (ended) return BIDE_READY;
     if (!on_the_way) return BIDE_ENOCAPACITY;
-    /* Half a channel is worth a call, whatever the ticks. */
-    bide_wheel_call_for(wheel, on_the_way == (wheel->options.channel_capacity + 1) / 2 ? 0 : tick);
+    /* Half a channel is worth a call, whatever the deadlines. */
+    bool half = on_the_way == (wheel->options.channel_capacity + 1) / 2;
+    bide_wheel_call_for(wheel, half ? INT64_MIN : deadline);
     return BIDE_PENDING;
 }
 
@@ -156,7 +157,7 @@ static int begin_to_wait(bide_wheel_sleeping *sleeping, const bide_context *cx)
     uint32_t number = bide_wheel_take_record(wheel);
     if (number) bide_wheel_give_records(wheel, number, bide_wheel_record_of(wheel, number));
     uint64_t requests = atomic_load(&wheel->requests);
-    if (requests) bide_wheel_call_for(wheel, 0);
+    if (requests) bide_wheel_call_for(wheel, INT64_MIN);
     if (number && requests >> 32 < wheel->options.channel_capacity) bide_wheel_wake_room(wheel, 1);
     return BIDE_PENDING;
 }
@@ -225,7 +226,9 @@ int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping)
         sleeping->record_ = NULL;
         bide_waiter_unlink(&sleeping->waiter_);
         many = atomic_fetch_add_explicit(&wheel->cancels, 1, memory_order_relaxed) % CANCELS == CANCELS - 1;
-        if (!(atomic_exchange(&record->state, BIDE_RECORD_CANCELLED | BIDE_RECORD_QUEUED) & BIDE_RECORD_QUEUED)) bide_wheel_push(wheel, record);
+        if (!(atomic_exchange(&record->state, BIDE_RECORD_CANCELLED | BIDE_RECORD_QUEUED) &
+              BIDE_RECORD_QUEUED))
+            bide_wheel_push(wheel, record);
     }
     if (stage != BIDE_SLEEPING_ENDED) sleeping->stage_ = BIDE_SLEEPING_IDLE;
     bide_wait_unlock(lock);
@@ -234,7 +237,7 @@ int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping)
     } else {
         bide_waiter_quiesce(&sleeping->waiter_);
     }
-    if (many || atomic_load(&wheel->waiting)) bide_wheel_call_for(wheel, 0);
+    if (many || atomic_load(&wheel->waiting)) bide_wheel_call_for(wheel, INT64_MIN);
     return stage == BIDE_SLEEPING_ENDED ? BIDE_COMPLETED : BIDE_READY;
 }
 
@@ -242,19 +245,19 @@ int bide_wheel_thread_reset(bide_wheel_sleeping *sleeping, bide_instant deadline
 {
     struct bide_wheel *wheel = sleeping->wheel_;
     if (bide_wheel_is_parents(wheel)) return BIDE_EFORKED;
-    uint64_t tick = bide_wheel_tick_up(wheel, deadline);
     bide_os_mutex *lock = bide_wait_lock(sleeping);
     uint32_t stage = sleeping->stage_;
     sleeping->deadline_ = deadline;
     if (stage == BIDE_SLEEPING_ARMED) {
         struct bide_wheel_record *record = sleeping->record_;
-        atomic_store_explicit(&record->tick, tick, memory_order_relaxed);
-        if (!(atomic_fetch_or(&record->state, BIDE_RECORD_QUEUED) & BIDE_RECORD_QUEUED)) bide_wheel_push(wheel, record);
+        atomic_store_explicit(&record->deadline, deadline.ns, memory_order_relaxed);
+        if (!(atomic_fetch_or(&record->state, BIDE_RECORD_QUEUED) & BIDE_RECORD_QUEUED))
+            bide_wheel_push(wheel, record);
     } else if (stage != BIDE_SLEEPING_ROOM) {
         sleeping->stage_ = due ? BIDE_SLEEPING_ENDED : BIDE_SLEEPING_IDLE;
         sleeping->result = due ? 0 : BIDE_ECANCELED;
     }
     bide_wait_unlock(lock);
-    if (stage == BIDE_SLEEPING_ARMED) bide_wheel_call_for(wheel, tick);
+    if (stage == BIDE_SLEEPING_ARMED) bide_wheel_call_for(wheel, deadline.ns);
     return 0;
 }

@@ -16,11 +16,15 @@ static void call(struct bide_wheel *wheel)
     bide_os_futex_wake_one(&wheel->word);
 }
 
-/* Calls it if it sleeps past that tick. One caller is enough. */
-void bide_wheel_call_for(struct bide_wheel *wheel, uint64_t tick)
+/* What asleep_past is while it is awake, or has been called. */
+#define AWAKE INT64_MIN
+
+/* One caller is enough. */
+void bide_wheel_call_for(struct bide_wheel *wheel, int64_t deadline)
 {
-    uint64_t until = atomic_load(&wheel->asleep_until);
-    if (tick < until && atomic_compare_exchange_strong(&wheel->asleep_until, &until, 0)) call(wheel);
+    int64_t past = atomic_load(&wheel->asleep_past);
+    if (past == AWAKE || deadline > past) return;
+    if (atomic_compare_exchange_strong(&wheel->asleep_past, &past, AWAKE)) call(wheel);
 }
 
 void bide_wheel_thread_call(struct bide_wheel *wheel)
@@ -32,7 +36,7 @@ void bide_wheel_thread_call(struct bide_wheel *wheel)
 
 /* Takes a sleep that is due out of the slots and ends it. Returns whether there was one. Lock held, and
  * released around the wake. */
-static bool end_next(struct bide_wheel *wheel, uint64_t now)
+static bool end_next(struct bide_wheel *wheel, int64_t now)
 {
     struct bide_wheel_record *record = bide_slots_pop(&wheel->slots, now);
     if (!record) return false;
@@ -40,8 +44,8 @@ static bool end_next(struct bide_wheel *wheel, uint64_t now)
     bide_wheel_sleeping *sleeping = record->sleeping;
     bide_os_mutex *lock = bide_wait_lock(sleeping);
     uint32_t state = atomic_load_explicit(&record->state, memory_order_relaxed);
-    uint64_t tick = atomic_load_explicit(&record->tick, memory_order_relaxed);
-    bool due = (state & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED && tick <= now;
+    int64_t deadline = atomic_load_explicit(&record->deadline, memory_order_relaxed);
+    bool due = (state & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED && deadline <= now;
     struct bide_wake wake;
     if (due) {
         state = atomic_fetch_or(&record->state, BIDE_RECORD_DONE);
@@ -54,7 +58,7 @@ static bool end_next(struct bide_wheel *wheel, uint64_t now)
     if (!due) {
         /* Moved or cancelled, and the request is on its way; it finds a moved one in its place. */
         if ((state & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED)
-            (void)bide_slots_add(&wheel->slots, tick, record, &record->id);
+            (void)bide_slots_add(&wheel->slots, deadline, record, &record->id);
         return true;
     }
     wheel->fired++;
@@ -67,10 +71,9 @@ static bool end_next(struct bide_wheel *wheel, uint64_t now)
     return true;
 }
 
-/* Until the tick is reached, or somebody calls. */
-static void sleep_until(struct bide_wheel *wheel, uint32_t seen, uint64_t tick)
+/* Until then, or until somebody calls. */
+static void sleep_until(struct bide_wheel *wheel, uint32_t seen, bide_instant until)
 {
-    bide_instant until = tick == BIDE_SLOTS_NEVER ? BIDE_NEVER : bide_wheel_instant(wheel, tick);
     if (wheel->options.clock == BIDE_WHEEL_MANUAL) until = BIDE_NEVER;
     if (wheel->options.clock == BIDE_WHEEL_BOOT_TIME && !bide_is_never(until)) {
         /* The futex's clock stands still while the machine is suspended: so that nothing is late by more than
@@ -95,19 +98,20 @@ static void live(void *arg)
             bide_wheel_wake_room(wheel, room);
             bide_os_mutex_lock(&wheel->lock);
         }
-        uint64_t now = bide_wheel_tick_down(wheel, bide_wheel_clock_now(wheel));
+        int64_t now = bide_wheel_clock_now(wheel).ns;
         int ended = 0;
         while (ended < BIDE_WHEEL_TURN && !wheel->stopping && end_next(wheel, now))
             ended++;
         if (ended == BIDE_WHEEL_TURN || wheel->stopping) continue;
-        uint64_t next = bide_slots_next(&wheel->slots);
-        atomic_store(&wheel->asleep_until, next);
+        int64_t next = bide_slots_next(&wheel->slots);
+        /* Deadlines after the tick before share its own. */
+        atomic_store(&wheel->asleep_past, next == BIDE_SLOTS_NEVER ? next : next - wheel->options.tick);
         if (atomic_load(&wheel->requests) == 0) {
             bide_os_mutex_unlock(&wheel->lock);
-            sleep_until(wheel, seen, next);
+            sleep_until(wheel, seen, bide_instant_from_ns(next));
             bide_os_mutex_lock(&wheel->lock);
         }
-        atomic_store(&wheel->asleep_until, 0);
+        atomic_store(&wheel->asleep_past, AWAKE);
     }
     bide_os_mutex_unlock(&wheel->lock);
 }
@@ -120,7 +124,7 @@ int bide_wheel_thread_start(struct bide_wheel *wheel)
     wheel->record_count = 0;
     wheel->stopping = false;
     atomic_store(&wheel->waiting, 0);
-    atomic_store(&wheel->asleep_until, 0);
+    atomic_store(&wheel->asleep_past, AWAKE);
     atomic_store(&wheel->requests, 0);
     atomic_store(&wheel->free_records, 0);
     int error = 0;
@@ -211,10 +215,10 @@ bide_instant bide_wheel_thread_next(struct bide_wheel *wheel)
 {
     bide_os_mutex_lock(&wheel->lock);
     uint32_t room = bide_wheel_drain(wheel);
-    uint64_t tick = bide_slots_next(&wheel->slots);
+    int64_t next = bide_slots_next(&wheel->slots);
     bide_os_mutex_unlock(&wheel->lock);
     bide_wheel_wake_room(wheel, room);
-    return tick == BIDE_SLOTS_NEVER ? BIDE_NEVER : bide_wheel_instant(wheel, tick);
+    return bide_instant_from_ns(next);
 }
 
 void bide_wheel_thread_stats(struct bide_wheel *wheel, bide_wheel_stats *stats)

@@ -1,7 +1,7 @@
 /* The threaded form: a thread that has the slots, and how others send it requests without waiting.
  *
  * Each sleep in the wheel has a record, taken from a list of free ones. A request is the record itself,
- * pushed on a stack that the thread takes as a whole. A record says what shall be (the tick, or that it is
+ * pushed on a stack that the thread takes as a whole. A record says what shall be (the deadline, or that it is
  * cancelled) rather than what has changed; so it need be on the stack only once, however often it is moved,
  * and a request finds its place whatever else waits. Only new sleeps are limited, by the channel's capacity.
  *
@@ -21,7 +21,7 @@
  *     record is in the slots. DONE or CANCELLED, it is freed when it is in neither slots nor stack: nobody
  *     but the lock's holder reads it from then on.
  *  4. No request is slept over: the thread publishes until when it sleeps and then looks at the stack; others
- *     push and then look until when it sleeps, all seq_cst. Requests for later ticks wait until it
+ *     push and then look until when it sleeps, all seq_cst. Requests for later ticks, or the same, wait until it
  *     wakes, but for half a channel of new ones, or many cancels.
  *  5. `gate` counts the threads inside submit. Closed, it lets none in; the end of a wheel waits for
  *     those inside, and later visits each record's sleep under its wait lock, so that resets and cancels,
@@ -51,8 +51,8 @@ enum {
 
 struct bide_wheel_record {
     _Atomic uint32_t state;
-    _Atomic uint32_t next;    /* on the stack, or the list of free ones */
-    _Atomic uint64_t tick;
+    _Atomic uint32_t next;         /* on the stack, or the list of free ones */
+    _Atomic int64_t deadline;      /* ns */
     bide_wheel_sleeping *sleeping; /* fixed while not FREE; after the end only its address is used */
     bide_slots_id id;              /* wheel->lock */
     uint32_t number;               /* fixed */
@@ -95,8 +95,8 @@ uint32_t bide_wheel_drain(struct bide_wheel *wheel);
 
 /* --- thread.c --- */
 
-/* Calls the thread if it sleeps past that tick; 0: if it sleeps. */
-void bide_wheel_call_for(struct bide_wheel *wheel, uint64_t tick);
+/* Calls the thread if it sleeps past the tick of that deadline; INT64_MIN: if it sleeps. */
+void bide_wheel_call_for(struct bide_wheel *wheel, int64_t deadline);
 
 /* Whether the caller may submit, as long as it does not leave: the wheel is in that life. */
 bool bide_wheel_enter_gate(struct bide_wheel *wheel, uint32_t life);

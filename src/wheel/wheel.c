@@ -2,8 +2,8 @@
  *
  * INVARIANTS
  * 1. A wheel in `pool` is nobody's; all others belong to who made them. The memory of neither is given back.
- * 2. Ticks are counted from `origin`. A sleep's tick is the first that is not before its deadline, and
- *    `slots` is never taken further than the last tick that is not after now. So nothing is early.
+ * 2. Ticks are counted from when it was made. Slots are never taken further than to the last tick that is not
+ *    after now, nor a sleep's before its deadline. So nothing is early.
  * 3. Inline: if the last driving that was polled (`driving`) is armed, it is so for no later than the next
  *    tick at which the slots want to be looked at.
  *
@@ -100,12 +100,12 @@ static int set_up(struct bide_wheel *wheel, const bide_wheel_options *options)
         wheel->options.max_timeout =
             options->tick > INT64_MAX / options->slots ? INT64_MAX : options->tick * options->slots;
     atomic_store_explicit(&wheel->manual, 0, memory_order_relaxed);
-    wheel->origin = bide_wheel_clock_now(wheel);
     wheel->fired = wheel->cancelled = 0;
     wheel->driving = NULL;
     bide_ring_init(&wheel->room);
-    int error =
-        bide_slots_init(&wheel->slots, options->slots, options->initial_capacity, options->max_capacity);
+    wheel->ticks = bide_ticks_from(bide_wheel_clock_now(wheel).ns, options->tick);
+    int error = bide_slots_init(&wheel->slots, wheel->ticks, options->slots, options->initial_capacity,
+                                options->max_capacity);
     if (error || !wheel->threaded) return error;
     error = bide_wheel_thread_start(wheel);
     if (error) bide_slots_clear(&wheel->slots);
@@ -173,25 +173,6 @@ bide_instant bide_wheel_now(bide_wheel *wheel)
     return wheel ? bide_wheel_clock_now(wheel) : BIDE_NOW;
 }
 
-uint64_t bide_wheel_tick_down(const struct bide_wheel *wheel, bide_instant instant)
-{
-    if (instant.ns <= wheel->origin.ns) return 0;
-    return ((uint64_t)instant.ns - (uint64_t)wheel->origin.ns) / (uint64_t)wheel->options.tick;
-}
-
-uint64_t bide_wheel_tick_up(const struct bide_wheel *wheel, bide_instant instant)
-{
-    if (instant.ns <= wheel->origin.ns) return 0;
-    uint64_t tick = (uint64_t)wheel->options.tick;
-    return ((uint64_t)instant.ns - (uint64_t)wheel->origin.ns + tick - 1) / tick;
-}
-
-bide_instant bide_wheel_instant(const struct bide_wheel *wheel, uint64_t tick)
-{
-    if (tick > (uint64_t)(INT64_MAX - wheel->origin.ns) / (uint64_t)wheel->options.tick) return BIDE_NEVER;
-    return bide_instant_from_ns(wheel->origin.ns + (int64_t)tick * wheel->options.tick);
-}
-
 static void set_manual(struct bide_wheel *wheel, bide_instant now)
 {
     int64_t seen = atomic_load_explicit(&wheel->manual, memory_order_relaxed);
@@ -205,10 +186,9 @@ static void set_manual(struct bide_wheel *wheel, bide_instant now)
 
 int bide_wheel_turn(struct bide_wheel *wheel, bide_instant now, int most)
 {
-    uint64_t tick = bide_wheel_tick_down(wheel, now);
     int ended = 0;
     for (; ended < most; ended++) {
-        bide_wheel_sleeping *sleeping = bide_slots_pop(&wheel->slots, tick);
+        bide_wheel_sleeping *sleeping = bide_slots_pop(&wheel->slots, now.ns);
         if (!sleeping) break;
         sleeping->stage_ = BIDE_SLEEPING_ENDED;
         sleeping->result = 0;
@@ -237,8 +217,7 @@ bide_instant bide_wheel_next(bide_wheel *wheel)
 {
     if (!wheel || bide_wheel_is_parents(wheel)) return BIDE_NEVER;
     if (wheel->threaded) return bide_wheel_thread_next(wheel);
-    uint64_t tick = bide_slots_next(&wheel->slots);
-    return tick == BIDE_SLOTS_NEVER ? BIDE_NEVER : bide_wheel_instant(wheel, tick);
+    return bide_instant_from_ns(bide_slots_next(&wheel->slots));
 }
 
 int bide_wheel_stats_read(bide_wheel *wheel, bide_wheel_stats *stats)
@@ -278,11 +257,12 @@ static void arm(bide_wheel_driving *driving, bide_instant next)
     (void)bide_timer_set_at(&driving->timer_, for_reactor(driving->wheel_, next));
 }
 
-void bide_wheel_sooner(struct bide_wheel *wheel, uint64_t tick)
+void bide_wheel_sooner(struct bide_wheel *wheel, bide_instant deadline)
 {
     bide_wheel_driving *driving = wheel->driving;
     if (!driving) return;
-    bide_instant next = bide_wheel_instant(wheel, tick);
+    uint64_t tick = bide_ticks_up(&wheel->ticks, deadline.ns);
+    bide_instant next = bide_instant_from_ns(bide_ticks_instant(&wheel->ticks, tick));
     if (bide_before(next, driving->armed_)) arm(driving, next);
 }
 

@@ -12,6 +12,7 @@
 #include "os/fork.h"
 #include "os/thread.h"
 #include "timer/slots.h"
+#include "timer/ticks.h"
 
 #include <bide/wheel.h>
 
@@ -26,7 +27,7 @@ struct bide_wheel {
     uint32_t forks; /* bide_os_forks when it was made */
     bool threaded;
     bide_wheel_options options; /* max_timeout is not 0; no name */
-    bide_instant origin;        /* tick 0 */
+    struct bide_ticks ticks;    /* from when it was made on */
 
     _Atomic int64_t manual; /* the manual clock, ns */
 
@@ -44,7 +45,7 @@ struct bide_wheel {
     bool stopping;                      /* guarded by lock */
     _Atomic uint32_t waiting;           /* sleeps in `room` */
     _Atomic uint32_t word;              /* what the thread sleeps on; grows with each call */
-    _Atomic uint64_t asleep_until;      /* the tick; 0 while it is awake or called */
+    _Atomic int64_t asleep_past;        /* deadlines, ns, up to this one are worth a call: thread.h */
     char apart[64];                     /* what each submission changes, away from what the thread does */
     _Atomic uint32_t gate;              /* calls inside, and whether it is closed */
     _Atomic uint64_t requests;          /* new sleeps among them << 32 | the first record's number */
@@ -66,19 +67,14 @@ enum {
 
 bide_instant bide_wheel_clock_now(const struct bide_wheel *wheel);
 
-/* The first tick that is not before the instant, and the last that is not after it. */
-uint64_t bide_wheel_tick_up(const struct bide_wheel *wheel, bide_instant instant);
-uint64_t bide_wheel_tick_down(const struct bide_wheel *wheel, bide_instant instant);
-bide_instant bide_wheel_instant(const struct bide_wheel *wheel, uint64_t tick);
-
 /* Whether it is one with a thread, made by the parent of this process. */
 static inline bool bide_wheel_is_parents(const struct bide_wheel *wheel)
 {
     return wheel->threaded && wheel->forks != bide_os_forks;
 }
 
-/* An inline wheel has a sleep at that tick now: who drives it is told. */
-void bide_wheel_sooner(struct bide_wheel *wheel, uint64_t tick);
+/* An inline wheel has a sleep with that deadline now: who drives it is told. */
+void bide_wheel_sooner(struct bide_wheel *wheel, bide_instant deadline);
 
 /* Ends at most so many due sleeps of an inline wheel; returns how many. */
 int bide_wheel_turn(struct bide_wheel *wheel, bide_instant now, int most);
