@@ -12,7 +12,7 @@
 # Linux has what POSIX has: this builds it from the files of systems that have no more, to run those too.
 option(BIDE_PORTABLE "On Linux, use the system layer of any POSIX system (for tests of that layer)" OFF)
 
-set(BIDE_OS clock error log mutex)
+set(BIDE_OS clock error log mutex text)
 set(BIDE_POLL poller)
 set(BIDE_SYSTEM_DEFINITIONS)
 

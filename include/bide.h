@@ -10,6 +10,7 @@
 #include <bide/address.h>
 #include <bide/async.h>
 #include <bide/base.h>
+#include <bide/debug.h>
 #include <bide/error.h>
 #include <bide/event.h>
 #include <bide/future.h>

@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include "faults.h"
 
+#include <bide/debug.h>
 #include <bide/task.h>
 
 struct tally {
@@ -64,6 +65,10 @@ static int spawn_some(void *arg)
     }
     bide_shield();
     bide_unshield();
+    bide_scheduler_stats stats;
+    bide_worker_stats worker;
+    if (bide_scheduler_stats_read(NULL, &stats) != 0 || bide_worker_stats_read(NULL, 0, &worker) != 0)
+        error = WRONG;
     if (!bide_in_task() || !bide_task_name() || !bide_scheduler_current()) error = WRONG;
     return error;
 }
@@ -79,12 +84,34 @@ static int run_tasks(void)
     return error;
 }
 
+static int dump_in_task(void *fd)
+{
+    return bide_dump(*(int *)fd);
+}
+
+/* To a socket, which has room for it. */
+static int dump(void)
+{
+    static const bide_run_options one = {.workers = 1};
+    int ends[2];
+    scene_pair(UNIX, ends);
+    int error = bide_dump(ends[1]);
+    if (!error) error = bide_run(dump_in_task, &ends[1], &one);
+    end_of_faults();
+    SCENE({
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+    });
+    return error;
+}
+
 const struct scenario scenarios_of_tasks[] = {
+    {"dump", "dump", dump},
     {"tasks",
      "run spawn spawn_at task_join task_joining_init task_cancel task_detach defer yield shield unshield "
      "in_task "
      "task_name "
-     "scheduler_current",
+     "scheduler_current scheduler_stats_read worker_stats_read",
      run_tasks},
     {NULL, NULL, NULL},
 };

@@ -38,6 +38,7 @@
 #include "future/waiter.h"
 #include "os/fork.h"
 #include "os/log.h"
+#include "reactor/dump.h"
 #include "os/thread.h"
 #include "reactor/reactor.h"
 
@@ -90,6 +91,14 @@ static bide_job *job_of(bide_link *link)
 static struct bide_pool_thread *thread_of(bide_link *link)
 {
     return (struct bide_pool_thread *)((char *)link - offsetof(struct bide_pool_thread, link));
+}
+
+static size_t count_links(const bide_link *ring)
+{
+    size_t count = 0;
+    for (const bide_link *link = ring->next_; link != ring; link = link->next_)
+        count++;
+    return count;
 }
 
 /* --- Threads --- */
@@ -328,15 +337,39 @@ void bide_pool_forked(void)
     bide_os_mutex_unlock(&pool.lock);
 }
 
-/* Has forks and shutdowns told to us: 0 or BIDE_ENOMEM. */
+static void dump(struct bide_os_text *text)
+{
+    if (!bide_os_mutex_try_long(&pool.lock)) {
+        bide_os_text_put(text, "pool: busy\n");
+        return;
+    }
+    size_t idle = count_links(&pool.idle);
+    const struct {
+        const char *name;
+        size_t value;
+    } counts[] = {{"pool: threads ", pool.threads + pool.leaving},
+                  {", idle ", idle},
+                  {", limit ", pool.limit},
+                  {", jobs waiting ", pool.queued}};
+    bide_os_mutex_unlock(&pool.lock);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        bide_os_text_put(text, counts[i].name);
+        bide_os_text_number(text, counts[i].value);
+    }
+    bide_os_text_put(text, "\n");
+}
+
+/* Has forks, shutdowns and dumps told to us: 0 or BIDE_ENOMEM. */
 static int watch(void)
 {
     static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_parent, bide_pool_forked};
     static struct bide_shutdown_hook hook = {is_own_thread, shut_down, NULL, false};
+    static struct bide_dump_hook dumping = {dump, NULL, false};
     static _Atomic bool watched;
     int error = bide_reactor_watch_forks(); /* first: its locks are the inner ones */
     if (!error) error = bide_os_at_fork(&handlers, &watched);
     if (!error) bide_reactor_at_shutdown(&hook);
+    bide_reactor_at_dump(&dumping);
     return error;
 }
 
@@ -527,8 +560,6 @@ void bide_pool_counts_read(struct bide_pool_counts *counts)
     bide_os_mutex_lock(&pool.lock);
     counts->threads = pool.threads + pool.leaving;
     counts->queued = pool.queued;
-    counts->idle = 0;
-    for (const bide_link *link = pool.idle.next_; link != &pool.idle; link = link->next_)
-        counts->idle++;
+    counts->idle = count_links(&pool.idle);
     bide_os_mutex_unlock(&pool.lock);
 }

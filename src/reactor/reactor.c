@@ -15,6 +15,34 @@ static struct bide_reactor global_reactor = {
 static bide_os_mutex pool_lock;
 static struct bide_reactor *pool;
 
+/* All made by hand so far, the newest first; only added to, under pool_lock. */
+static _Atomic(struct bide_reactor *) made_by_hand;
+
+struct bide_reactor *bide_reactor_next(struct bide_reactor *reactor)
+{
+    if (!reactor) return &global_reactor;
+    do {
+        /* acquire: with the release of the addition, for the fields that are fixed */
+        reactor = reactor->global ? atomic_load_explicit(&made_by_hand, memory_order_acquire)
+                                  : reactor->next_of_all;
+    } while (reactor && (bide_reactor_is_parents(reactor) || !atomic_load(&reactor->notifier.poller)));
+    return reactor;
+}
+
+static struct bide_reactor *make_by_hand(void)
+{
+    struct bide_reactor *reactor = calloc(1, sizeof *reactor);
+    if (!reactor) return NULL;
+    bide_ring_init(&reactor->parked);
+    bide_os_mutex_lock(&pool_lock);
+    struct bide_reactor *before = atomic_load_explicit(&made_by_hand, memory_order_relaxed);
+    reactor->next_of_all = before;
+    reactor->number = before ? before->number + 1 : 1;
+    atomic_store_explicit(&made_by_hand, reactor, memory_order_release);
+    bide_os_mutex_unlock(&pool_lock);
+    return reactor;
+}
+
 bide_reactor *bide_reactor_global(void)
 {
     return &global_reactor;
@@ -111,9 +139,8 @@ int bide_reactor_new(bide_reactor **out, const char *backend)
     if (reactor) pool = reactor->next_free;
     bide_os_mutex_unlock(&pool_lock);
     if (!reactor) {
-        reactor = calloc(1, sizeof *reactor);
+        reactor = make_by_hand();
         if (!reactor) return BIDE_ENOMEM;
-        bide_ring_init(&reactor->parked);
     } else if (bide_reactor_is_parents(reactor)) {
         /* Freed before a fork; a thread that is not here may have had its lock for a stale timer. */
         bide_reactor_give_up(reactor);

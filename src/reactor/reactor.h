@@ -93,12 +93,18 @@ struct bide_reactor {
 
     _Atomic uint64_t turns, events_seen, timers_fired, notifies, hand_overs; /* counts; relaxed */
     struct bide_reactor *next_free;
+    struct bide_reactor *next_of_all; /* fixed, as the number */
+    uint32_t number;                  /* names it in what people read; 0 is the global one */
 };
 
 /* --- reactor.c --- */
 
 /* The reactor that `thread` has entered, or the global one; not opened yet, perhaps. */
 struct bide_reactor *bide_reactor_of(const struct bide_thread *thread);
+
+/* All reactors that there are or were, freed ones of the parent's left out: the one after `reactor`, the first one
+ * after NULL; NULL: no more. They are type-stable. */
+struct bide_reactor *bide_reactor_next(struct bide_reactor *reactor);
 
 /* Opens it if it is closed. 0 or an error of bide_poller_new. Fast when open. */
 int bide_reactor_open(struct bide_reactor *reactor);

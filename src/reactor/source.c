@@ -492,6 +492,46 @@ void bide_source_leave(bide_async *source, bide_waiter *waiter)
 
 /* --- Looking at it --- */
 
+static size_t count_waiters(const bide_link *queue)
+{
+    size_t count = 0;
+    for (const bide_link *link = queue->next_; link != queue; link = link->next_)
+        count++;
+    return count;
+}
+
+/* False: it is not in use. */
+static bool look(bide_async *source, struct bide_source_view *view)
+{
+    if (bide_source_is_parents(source) || (atomic_load(&source->generation) & 1)) return false;
+    bide_os_mutex *lock = bide_wait_try(source);
+    view->busy = !lock;
+    if (!lock) return true;
+    uint32_t pins = atomic_load(&source->pins);
+    bool used = !(atomic_load_explicit(&source->generation, memory_order_relaxed) & 1) && !(pins & CLOSING);
+    if (used) {
+        view->canceled = (pins & CANCELED) != 0;
+        view->fd = source->fd;
+        view->reactor = bide_source_reactor(source);
+        for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
+            view->ready[direction] = bide_source_readiness(source, (bide_direction)direction);
+            view->waiters[direction] = count_waiters(&source->queue[direction]);
+        }
+    }
+    bide_wait_unlock(lock);
+    return used;
+}
+
+bool bide_source_look(uint32_t *index, struct bide_source_view *view)
+{
+    if (!bide_os_mutex_try_long(&table_lock)) return false;
+    uint32_t size = table_size;
+    bide_os_mutex_unlock(&table_lock);
+    for (; *index < size; ++*index)
+        if (look(at(*index), view)) return true;
+    return false;
+}
+
 void bide_source_describe(bide_async *source, uint32_t generation, const char *what, char *text, size_t room)
 {
     bide_os_mutex *lock = source ? bide_wait_try(source) : NULL;

@@ -138,6 +138,19 @@ int bide_source_forget(bide_async *source, uint32_t generation, bide_direction d
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
 
+/* What bide_dump tells of one. */
+struct bide_source_view {
+    bool busy; /* its lock could not be had: the rest is unknown */
+    bool canceled;
+    bide_fd fd;
+    struct bide_reactor *reactor;
+    uint32_t ready[2];
+    size_t waiters[2];
+};
+
+/* Looks at the first source from *index on that is in use, and puts its index there; false: none. */
+bool bide_source_look(uint32_t *index, struct bide_source_view *view);
+
 /* Writes "7 to read", with `what` for "to read", for futures that wait for a source that may have been freed. */
 void bide_source_describe(bide_async *source, uint32_t generation, const char *what, char *text, size_t room);
 

@@ -115,16 +115,35 @@ void bide_record_free(struct bide_task_record *record)
     give_back(record);
 }
 
-void bide_record_cancel_all(struct bide_scheduler *scheduler)
+void bide_record_each(void (*visit)(struct bide_task_record *record, void *arg), void *arg)
 {
     for (struct chunk *chunk = atomic_load_explicit(&chunks, memory_order_acquire); chunk;
          chunk = chunk->next)
-        for (int i = 0; i < CHUNK; i++) {
-            struct bide_task_record *record = &chunk->records[i];
-            bide_os_mutex *wait_lock = bide_wait_lock(record);
-            bool ours = (record->life & BIDE_TASK_RUNS) && record->scheduler == scheduler;
-            if (ours) atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
-            bide_wait_unlock(wait_lock);
-            if (ours) bide_task_wake(record);
-        }
+        for (int i = 0; i < CHUNK; i++)
+            visit(&chunk->records[i], arg);
+}
+
+void bide_record_lock(void)
+{
+    bide_os_mutex_lock(&lock);
+}
+
+void bide_record_unlock(void)
+{
+    bide_os_mutex_unlock(&lock);
+}
+
+/* Cancels it, if it is one of the scheduler's. */
+static void cancel(struct bide_task_record *record, void *scheduler)
+{
+    bide_os_mutex *wait_lock = bide_wait_lock(record);
+    bool ours = (record->life & BIDE_TASK_RUNS) && record->scheduler == scheduler;
+    if (ours) atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
+    bide_wait_unlock(wait_lock);
+    if (ours) bide_task_wake(record);
+}
+
+void bide_record_cancel_all(struct bide_scheduler *scheduler)
+{
+    bide_record_each(cancel, scheduler);
 }

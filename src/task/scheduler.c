@@ -74,6 +74,7 @@ static int run(struct bide_scheduler *scheduler, bide_task_function function, vo
     main_task->name = "main";
     scheduler->main = main_task;
     atomic_store(&scheduler->live, 1);
+    atomic_store_explicit(&scheduler->spawned_outside, 1, memory_order_relaxed);
     atomic_store(&main_task->state, BIDE_TASK_QUEUED);
     bide_inject_push(&scheduler->inject, &main_task->runnable);
     unsigned started = start_workers(scheduler, name);
@@ -104,7 +105,11 @@ int bide_run(bide_task_function function, void *arg, const bide_run_options *opt
 
     int cancelable = bide_thread_cancel_disable(thread);
     int result = make_workers(scheduler);
-    if (!result) result = run(scheduler, function, arg, options->name);
+    if (!result) result = bide_scheduler_list(scheduler);
+    if (!result) {
+        result = run(scheduler, function, arg, options->name);
+        bide_scheduler_unlist(scheduler);
+    }
     bide_thread_cancel_restore(cancelable);
     /* In the child of a task that forked the stacks of others are in use for ever. */
     if (scheduler->forked) return result;

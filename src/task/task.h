@@ -101,6 +101,17 @@ struct bide_task_record {
     unsigned deferred_count, deferred_room;
 };
 
+/* Written by their worker alone: bide/debug.h tells what they count. */
+struct bide_worker_counts {
+    _Atomic uint64_t switches, spawned, wakes, steals, parks;
+};
+
+/* For counts with one writer: no locked operation. */
+static inline void bide_count(_Atomic uint64_t *count)
+{
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
 /* What a worker's successor does for the task that was left. */
 enum { BIDE_LEFT_NOBODY, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_FOR_GOOD };
 
@@ -111,11 +122,12 @@ struct bide_worker {
     struct bide_stack_cache stacks; /* of the default size */
     struct bide_fiber fiber;        /* the thread's own stack, where work is looked for */
     struct bide_scheduler *scheduler;
-    struct bide_task_record *current;
+    _Atomic(struct bide_task_record *) current; /* NULL: none; its own, and read by who dumps: relaxed */
     struct bide_task_record *left;
     struct bide_parker *parker;
     bide_os_thread thread;
     bide_instant now; /* when it looked at the reactor last */
+    struct bide_worker_counts counts;
     int left_for;
     unsigned tick;       /* tasks begun and resumed */
     unsigned slot_turns; /* in a row from the slot */
@@ -148,8 +160,11 @@ struct bide_scheduler {
     _Atomic unsigned searching;
 
     _Atomic size_t live;
-    _Atomic bool closing;  /* the main task has ended: no more are spawned */
-    _Atomic bool finished; /* and all are gone: workers end */
+    _Atomic bool closing;                            /* the main task has ended: no more are spawned */
+    _Atomic bool finished;                           /* and all are gone: workers end */
+    _Atomic uint64_t spawned_outside, woken_outside; /* by threads that are none of its workers; counts */
+    struct bide_scheduler *next_running;             /* dump.c */
+    uint32_t number;                                 /* names it in what people read */
     struct bide_task_record *main;
     bool forked; /* this is the child of a task that forked: all but the thread that did is the parent's */
     int value;
@@ -181,6 +196,19 @@ void bide_record_free(struct bide_task_record *record);
 
 /* Cancels all tasks of a scheduler. */
 void bide_record_cancel_all(struct bide_scheduler *scheduler);
+
+/* Calls the function with each that there is; they may be free. */
+void bide_record_each(void (*visit)(struct bide_task_record *record, void *arg), void *arg);
+
+/* Around a fork: the list of free ones is whole. */
+void bide_record_lock(void);
+void bide_record_unlock(void);
+
+/* --- dump.c --- */
+
+/* From list to unlist it is told of by bide_dump. 0 or BIDE_ENOMEM. */
+int bide_scheduler_list(struct bide_scheduler *scheduler);
+void bide_scheduler_unlist(struct bide_scheduler *scheduler);
 
 /* --- worker.c --- */
 

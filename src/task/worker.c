@@ -81,10 +81,13 @@ void bide_worker_queue(struct bide_task_record *record, bool behind)
     struct bide_scheduler *scheduler = record->scheduler;
     struct bide_worker *self = bide_worker_self();
     if (!self || self->scheduler != scheduler) {
+        (void)atomic_fetch_add_explicit(behind ? &scheduler->spawned_outside : &scheduler->woken_outside, 1,
+                                        memory_order_relaxed);
         bide_inject_push(&scheduler->inject, &record->runnable);
         call_one(scheduler);
         return;
     }
+    bide_count(behind ? &self->counts.spawned : &self->counts.wakes);
     struct bide_task_record *pushed = record;
     /* A task that another one wakes goes next; those that the reactor wakes keep their order. */
     if (!behind && !self->dispatching) pushed = atomic_exchange(&self->slot, record);
@@ -144,7 +147,9 @@ static struct bide_task_record *steal(struct bide_worker *self)
                 (struct bide_task_record *)bide_deque_steal(&victim->deque, &self->deque);
             /* What is in a slot is about to be run: taken only if there is nothing else. */
             if (!record && pass == 1) record = atomic_exchange(&victim->slot, NULL);
-            if (record) return record;
+            if (!record) continue;
+            bide_count(&self->counts.steals);
+            return record;
         }
     return NULL;
 }
@@ -178,7 +183,8 @@ static void prepare(struct bide_worker *self, struct bide_task_record *record)
     if (record) atomic_store(&record->state, BIDE_TASK_RUNNING);
     if (record) thread->reactor = record->reactor;
     thread->awaiter = record ? &record->awaiter : NULL;
-    self->current = record;
+    atomic_store_explicit(&self->current, record, memory_order_relaxed);
+    if (record) bide_count(&self->counts.switches);
     self->tick++;
 }
 
@@ -218,7 +224,7 @@ void bide_worker_leave(struct bide_task_record *record, int left_for)
 {
     struct bide_worker *self = bide_worker_self();
     struct bide_thread *thread = bide_thread_self();
-    BIDE_ASSERT(self->current == record);
+    BIDE_ASSERT(atomic_load_explicit(&self->current, memory_order_relaxed) == record);
     struct bide_task_record *next = self->tick % LOOK_AROUND == 0 ? NULL : from_own(self);
     if (!next && left_for == BIDE_LEFT_TO_YIELD && self->tick % LOOK_AROUND != 0 &&
         bide_inject_length(&self->scheduler->inject) == 0) {
@@ -258,6 +264,7 @@ static void park(struct bide_worker *self)
     bide_os_mutex_unlock(&scheduler->idle_lock);
     /* Invariant 7. It may be this worker that is called. */
     if (is_work_left(scheduler)) call_one(scheduler);
+    bide_count(&self->counts.parks);
     self->parking = self->dispatching = true;
     if (!atomic_load(&scheduler->finished)) {
         int error = bide_driver_park(scheduler->reactor, self->parker, BIDE_NEVER);

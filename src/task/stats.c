@@ -1,0 +1,44 @@
+/* Counts of schedulers and their workers. Each is written by one worker alone, or by others under one name each, and
+ * read by anybody: relaxed, for they steer nothing.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "task/task.h"
+
+#include <bide/debug.h>
+
+static uint64_t read_count(_Atomic uint64_t *count)
+{
+    return atomic_load_explicit(count, memory_order_relaxed);
+}
+
+static void add_worker(bide_worker_stats *stats, struct bide_worker *worker)
+{
+    stats->switches += read_count(&worker->counts.switches);
+    stats->spawned += read_count(&worker->counts.spawned);
+    stats->wakes += read_count(&worker->counts.wakes);
+    stats->steals += read_count(&worker->counts.steals);
+    stats->parks += read_count(&worker->counts.parks);
+}
+
+int bide_scheduler_stats_read(bide_scheduler *scheduler, bide_scheduler_stats *stats)
+{
+    if (!scheduler) scheduler = bide_scheduler_current();
+    if (!scheduler || !stats) return BIDE_EINVAL;
+    uint64_t spawned = read_count(&scheduler->spawned_outside);
+    uint64_t wakes = read_count(&scheduler->woken_outside);
+    *stats = (bide_scheduler_stats){.workers = scheduler->count,
+                                    .live = atomic_load_explicit(&scheduler->live, memory_order_relaxed),
+                                    .injected = spawned + wakes,
+                                    .total = {.spawned = spawned, .wakes = wakes}};
+    for (unsigned i = 0; i < scheduler->count; i++)
+        add_worker(&stats->total, &scheduler->workers[i]);
+    return 0;
+}
+
+int bide_worker_stats_read(bide_scheduler *scheduler, unsigned worker, bide_worker_stats *stats)
+{
+    if (!scheduler) scheduler = bide_scheduler_current();
+    if (!scheduler || !stats || worker >= scheduler->count) return BIDE_EINVAL;
+    *stats = (bide_worker_stats){0};
+    add_worker(stats, &scheduler->workers[worker]);
+    return 0;
+}
