@@ -17,7 +17,7 @@ set(BIDE_POLL poller)
 set(BIDE_SYSTEM_DEFINITIONS)
 
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Windows")
-  list(APPEND BIDE_OS error_posix fork io lookup message options sigpipe socket socket_unix standard thread)
+  list(APPEND BIDE_OS error_posix fault_posix fork io lookup message options sigpipe socket socket_unix standard thread)
   list(APPEND BIDE_POLL poll wake)
 endif()
 

@@ -11,13 +11,13 @@ TestSuite(dump, .timeout = 60);
 
 static const unsigned worker_counts[] = {1, 2, 8};
 
-#define WITH_WORKERS(function, arg)                                                            \
-    do {                                                                                       \
-        for (size_t i_ = 0; i_ < sizeof worker_counts / sizeof *worker_counts; i_++) {         \
-            bide_run_options options_ = {.workers = worker_counts[i_]};                        \
-            int result_ = bide_run(function, arg, &options_);                                  \
-            cr_assert_eq(result_, 0, "%d with %u workers", result_, worker_counts[i_]);        \
-        }                                                                                      \
+#define WITH_WORKERS(function, arg)                                                     \
+    do {                                                                                \
+        for (size_t i_ = 0; i_ < sizeof worker_counts / sizeof *worker_counts; i_++) {  \
+            bide_run_options options_ = {.workers = worker_counts[i_]};                 \
+            int result_ = bide_run(function, arg, &options_);                           \
+            cr_assert_eq(result_, 0, "%d with %u workers", result_, worker_counts[i_]); \
+        }                                                                               \
     } while (0)
 
 /* --- what is written ----------------------------------------------------------------------------------------- */
@@ -188,8 +188,9 @@ static void own_describe(const bide_future *self, char *into, size_t room)
 
 static int wait_for_own(void *arg)
 {
-    static const bide_future_kind own = {
-        {sizeof own.ops, own_poll, own_cancel, BIDE_FUTURE_NAMED}, "light of", own_describe};
+    static const bide_future_kind own = {{sizeof own.ops, own_poll, own_cancel, BIDE_FUTURE_NAMED},
+                                         "light of",
+                                         own_describe};
     bide_future future;
     (void)arg;
     bide_future_init(&future, &own.ops);
@@ -216,9 +217,12 @@ static int look_at_waits(void *arg)
         bide_task_function function;
         const char *expected;
     } kinds[] = {
-        {"reader", read_one, "to read, since "},     {"eventful", wait_for_event, "waits for event, since "},
-        {"sleeper", sleep_long, "waits for sleep,"}, {"joiner", join_sleeper, "waits for join of task "},
-        {"racer", race_long, "waits for race of 2: fd "}, {"dreamer", wait_for_own, "waits for light of the moon, "},
+        {"reader", read_one, "to read, since "},
+        {"eventful", wait_for_event, "waits for event, since "},
+        {"sleeper", sleep_long, "waits for sleep,"},
+        {"joiner", join_sleeper, "waits for join of task "},
+        {"racer", race_long, "waits for race of 2: fd "},
+        {"dreamer", wait_for_own, "waits for light of the moon, "},
     };
     enum { KINDS = sizeof kinds / sizeof *kinds };
     bide_task tasks[KINDS];
@@ -280,7 +284,8 @@ static int spawn_by_address(void *arg)
     struct waits *waits = arg;
     bide_task tasks[2];
     cr_assert_ok(spawn(&tasks[0], wait_for_event, waits, &(bide_task_options){.name = "one"}));
-    cr_assert_ok(bide_spawn(&tasks[1], wait_for_event, waits, &(bide_task_options){.name = "two", .drop = NULL}));
+    cr_assert_ok(
+        bide_spawn(&tasks[1], wait_for_event, waits, &(bide_task_options){.name = "two", .drop = NULL}));
     let_them_wait(2);
     EXPECT_LINE("\"one\"", "spawned at ?, ");
     EXPECT_LINE("\"two\"", "test_dump.c:");
@@ -386,8 +391,11 @@ static int count_all(void *arg)
     cr_assert_leq(stats.live, 101);
     for (int i = 0; i < 100; i++)
         cr_assert_ok(bide_task_join(tasks[i], NULL, BIDE_NEVER));
-    cr_assert_ok(bide_scheduler_stats_read(bide_scheduler_current(), &stats));
-    cr_assert_eq(stats.live, 1, "%zu", stats.live);
+    /* One that has been joined may just be going. */
+    do {
+        cr_assert_ok(bide_yield());
+        cr_assert_ok(bide_scheduler_stats_read(bide_scheduler_current(), &stats));
+    } while (stats.live > 1);
     cr_assert_eq(stats.total.spawned, 101, "%llu", (unsigned long long)stats.total.spawned);
     cr_assert_geq(stats.total.switches, 101, "%llu", (unsigned long long)stats.total.switches);
     cr_assert_geq(stats.total.wakes, 100, "%llu", (unsigned long long)stats.total.wakes);

@@ -61,6 +61,53 @@ extern "C" {
 BIDE_API int bide_dump(bide_fd fd);
 /**@}*/
 
+/** @name Stacks */
+/**@{*/
+
+/**
+ * @brief How much of a task's stack was in use at most.
+ *
+ * In whole pages, and asked of the system (mincore(2)) only now, so that it costs nothing before: pages that have
+ * memory, from the top down. Stacks are used again with the memory that they have, so that it may have been an
+ * earlier task that used so much; and what is swapped out does not count. Where it matters how much a task needs,
+ * let it be the first of its size, in a process without swap.
+ *
+ * @param[out] bytes what was found.
+ * @return 0; BIDE_EFREED (joined or detached before, or it has ended), BIDE_EINVAL (no task, nowhere to put it).
+ *   Thread-safe; does not wait.
+ */
+BIDE_API int bide_task_stack_high_water(bide_task task, size_t *bytes);
+
+/** @brief The same of the calling task; 0 on a plain thread. */
+BIDE_API size_t bide_stack_high_water(void);
+
+/**
+ * @brief From now on a task that overflows its stack is named before the process ends.
+ *
+ * Below each stack lie pages that fault (its guard). This installs a handler of SIGSEGV and SIGBUS which, when the
+ * guard of the running task's stack was hit, writes a line like
+ *
+ *     bide: stack overflow in task 7 "parser", spawned at parse.c:41: its stack has 16384 bytes
+ *
+ * Then, and for any other fault without a word, what was there before takes over: the handler that was installed,
+ * or the default action, which ends the process with the signal, and a core file if there are such. A handler that
+ * is installed later replaces this one. Workers get an alternate signal stack for it (sigaltstack(2)), unless their
+ * thread has one already: those that start later when they do, and those that run when they look for the next task.
+ *
+ * A function whose frame is larger than the guard (32 KiB) may step over it unseen, unless it is compiled with
+ * -fstack-clash-protection, as distributions do.
+ *
+ * @param fd where to write, such as 2: must stay open. A second call changes that alone.
+ * @return 0, or the system's error. Thread-safe; does not wait.
+ *
+ * @code
+ * (void)bide_overflow_handler_install(2);
+ * return bide_run(serve, NULL, NULL) < 0;
+ * @endcode
+ */
+BIDE_API int bide_overflow_handler_install(bide_fd fd);
+/**@}*/
+
 /** @name Counts
  * Each worker counts for itself, so that it costs next to nothing; one that reads them sees all that happened
  * before, and perhaps some of what happens. */

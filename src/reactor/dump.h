@@ -8,7 +8,8 @@
 #include <stdatomic.h>
 
 struct bide_dump_hook {
-    void (*dump)(struct bide_os_text *text); /* takes locks by bide_os_mutex_try_long, and none while it puts */
+    void (*dump)(
+        struct bide_os_text *text); /* takes locks by bide_os_mutex_try_long, and none while it puts */
     struct bide_dump_hook *next;
     _Atomic bool listed;
 };

@@ -16,6 +16,8 @@
 #include "reactor/reactor.h"
 #include "task/group.h"
 
+#include <bide/debug.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -267,6 +269,28 @@ int bide_task_cancel(bide_task task)
     bide_wait_unlock(wait_lock);
     if (runs) bide_task_wake(record);
     return 0;
+}
+
+/* --- Its stack --- */
+
+int bide_task_stack_high_water(bide_task task, size_t *bytes)
+{
+    bide_os_mutex *wait_lock;
+    int error;
+    if (!bytes) return BIDE_EINVAL;
+    struct bide_task_record *record = look_up(task, &wait_lock, &error);
+    if (!record) return error;
+    const struct bide_stack *stack = record->life & BIDE_TASK_RUNS ? record->stack : NULL;
+    bide_wait_unlock(wait_lock);
+    if (!stack) return BIDE_EFREED;
+    *bytes = bide_stack_used(stack);
+    return 0;
+}
+
+size_t bide_stack_high_water(void)
+{
+    const struct bide_task_record *record = current();
+    return record ? bide_stack_used(record->stack) : 0;
 }
 
 /* --- Joining --- */

@@ -43,6 +43,7 @@
 #include "future/awaiter.h"
 #include "future/context.h"
 #include "future/waiter.h"
+#include "os/fault.h"
 #include "os/thread.h"
 #include "task/context.h"
 #include "task/deque.h"
@@ -128,6 +129,8 @@ struct bide_worker {
     bide_os_thread thread;
     bide_instant now; /* when it looked at the reactor last */
     struct bide_worker_counts counts;
+    struct bide_os_fault_stack fault_stack; /* for the overflow handler; its thread's */
+    bool equipped;                          /* with that, or it could not be had */
     int left_for;
     unsigned tick;       /* tasks begun and resumed */
     unsigned slot_turns; /* in a row from the slot */
@@ -209,6 +212,14 @@ void bide_record_unlock(void);
 /* From list to unlist it is told of by bide_dump. 0 or BIDE_ENOMEM. */
 int bide_scheduler_list(struct bide_scheduler *scheduler);
 void bide_scheduler_unlist(struct bide_scheduler *scheduler);
+
+/* --- overflow.c --- */
+
+/* Whether overflows are watched for; relaxed. */
+extern _Atomic bool bide_overflow_watched;
+
+/* Gives the calling thread, which is the worker's, a stack to tell of an overflow on. */
+void bide_overflow_equip(struct bide_worker *worker);
 
 /* --- worker.c --- */
 

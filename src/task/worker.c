@@ -254,6 +254,14 @@ void bide_worker_return(struct bide_task_record *record)
 
 /* --- The worker's own stack --- */
 
+/* From time to time, and after each wait. */
+static void look_around(struct bide_worker *self)
+{
+    self->now = bide_now();
+    if (atomic_load_explicit(&bide_overflow_watched, memory_order_relaxed) && !self->equipped)
+        bide_overflow_equip(self);
+}
+
 static void park(struct bide_worker *self)
 {
     struct bide_scheduler *scheduler = self->scheduler;
@@ -273,7 +281,7 @@ static void park(struct bide_worker *self)
             bide_os_futex_wait(&self->parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
     }
     self->parking = self->dispatching = false;
-    self->now = bide_now();
+    look_around(self);
     bide_os_mutex_lock(&scheduler->idle_lock);
     atomic_fetch_and(&scheduler->idle_mask, ~bit);
     bide_os_mutex_unlock(&scheduler->idle_lock);
@@ -287,7 +295,7 @@ static struct bide_task_record *find(struct bide_worker *self)
         self->dispatching = true;
         bide_driver_yield(self->scheduler->reactor, self->parker);
         self->dispatching = false;
-        self->now = bide_now();
+        look_around(self);
         record = from_inject(self);
     }
     if (!record) record = from_own(self);
@@ -299,7 +307,7 @@ void bide_worker_run(struct bide_worker *self)
     struct bide_thread *thread = bide_thread_self();
     struct bide_reactor *reactor = thread->reactor;
     thread->worker = self;
-    self->now = bide_now();
+    look_around(self);
     bide_fiber_adopt(&self->fiber);
     while (!atomic_load(&self->scheduler->finished)) {
         struct bide_task_record *record = find(self);
@@ -316,6 +324,7 @@ void bide_worker_run(struct bide_worker *self)
     }
     (void)end_search(self);
     bide_fiber_retire(&self->fiber);
+    bide_os_fault_stack_free(&self->fault_stack);
     thread->worker = NULL;
     thread->reactor = reactor;
 }
