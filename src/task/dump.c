@@ -102,7 +102,7 @@ static bool look_at_worker(uint32_t number, unsigned index, struct worker_view *
     bool found = scheduler && scheduler->number == number && index < scheduler->count;
     if (found) {
         struct bide_worker *worker = &scheduler->workers[index];
-        view->current = atomic_load_explicit(&worker->current, memory_order_relaxed);
+        view->current = atomic_load_explicit(&worker->current, memory_order_acquire);
         view->parker = atomic_load_explicit(&worker->parker->state, memory_order_relaxed);
         view->idle = atomic_load_explicit(&scheduler->idle_mask, memory_order_relaxed) >> index & 1;
     }
@@ -129,8 +129,8 @@ struct task_view {
     const char *place;
     bide_instant since;
     bide_instant deadline;
-    const struct bide_stack *stack;
-    size_t in_use; /* of the stack; 0: unknown, for it runs */
+    struct bide_stack stack; /* where it is */
+    size_t in_use;           /* of the stack; 0: unknown, for it runs */
     char name[48];
     char awaits[200]; /* empty: it does not wait */
 };
@@ -175,7 +175,8 @@ static bool look_at_task(struct bide_task_record *record, const struct bide_sche
     if (ours) {
         copy_name(view, record->name);
         view->place = record->place ? record->place : "?";
-        view->stack = record->stack;
+        view->stack.low = record->stack->low;
+        view->stack.size = record->stack->size;
     }
     bide_wait_unlock(lock);
     /* It may end now: then it is not PARKED, and what was copied is of things that are never freed. */
@@ -206,8 +207,8 @@ static void dump_task(struct bide_os_text *text, uint32_t number, const struct t
     bide_os_text_put(text, ", spawned at ");
     bide_os_text_put(text, view->place);
     put(text, ", stack ", view->in_use);
-    put(text, " of ", view->stack->size);
-    put(text, ", most ", bide_stack_used(view->stack));
+    put(text, " of ", view->stack.size);
+    put(text, ", most ", bide_stack_used(&view->stack));
     bide_os_text_put(text, "\n");
 }
 

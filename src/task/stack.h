@@ -85,7 +85,7 @@ int bide_stack_take(struct bide_stack_cache *cache, struct bide_stack **stack);
  * many system calls. */
 void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack);
 
-/* How many bytes of the stack have been in use at once, in whole pages, since it last was without memory: in
+/* How many bytes of the stack, which is told by its low and size, have been in use at once, in whole pages, since it last was without memory: in
  * a pool others may have had it before. One system call; what is swapped out does not count. Any thread, also
  * while the stack is in use. */
 size_t bide_stack_used(const struct bide_stack *stack);

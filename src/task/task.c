@@ -280,16 +280,18 @@ int bide_task_stack_high_water(bide_task task, size_t *bytes)
     if (!bytes) return BIDE_EINVAL;
     struct bide_task_record *record = look_up(task, &wait_lock, &error);
     if (!record) return error;
-    const struct bide_stack *stack = record->life & BIDE_TASK_RUNS ? record->stack : NULL;
+    bool runs = (record->life & BIDE_TASK_RUNS) != 0;
+    struct bide_stack stack = {.low = runs ? record->stack->low : NULL,
+                               .size = runs ? record->stack->size : 0};
     bide_wait_unlock(wait_lock);
-    if (!stack) return BIDE_EFREED;
-    *bytes = bide_stack_used(stack);
-    return 0;
+    /* It may end meanwhile: then the system is asked about addresses of nobody. */
+    if (runs) *bytes = bide_stack_used(&stack);
+    return runs ? 0 : BIDE_EFREED;
 }
 
 size_t bide_stack_high_water(void)
 {
-    const struct bide_task_record *record = current();
+    const struct bide_task_record *record = bide_task_current();
     return record ? bide_stack_used(record->stack) : 0;
 }
 

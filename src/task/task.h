@@ -123,7 +123,7 @@ struct bide_worker {
     struct bide_stack_cache stacks; /* of the default size */
     struct bide_fiber fiber;        /* the thread's own stack, where work is looked for */
     struct bide_scheduler *scheduler;
-    _Atomic(struct bide_task_record *) current; /* NULL: none; its own, and read by who dumps: relaxed */
+    _Atomic(struct bide_task_record *) current; /* NULL: none; its own, and read by who dumps */
     struct bide_task_record *left;
     struct bide_parker *parker;
     bide_os_thread thread;

@@ -183,7 +183,8 @@ static void prepare(struct bide_worker *self, struct bide_task_record *record)
     if (record) atomic_store(&record->state, BIDE_TASK_RUNNING);
     if (record) thread->reactor = record->reactor;
     thread->awaiter = record ? &record->awaiter : NULL;
-    atomic_store_explicit(&self->current, record, memory_order_relaxed);
+    /* release: who dumps reads the record's number */
+    atomic_store_explicit(&self->current, record, memory_order_release);
     if (record) bide_count(&self->counts.switches);
     self->tick++;
 }
