@@ -1,4 +1,5 @@
-# What `cmake --install` puts where: headers, both libraries, the CMake package, bide.pc and the manual pages.
+# What `cmake --install` puts where: headers, the libraries, the CMake package, the .pc files, the manual pages,
+# and bide-countdown, if it is built.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 include(CMakePackageConfigHelpers)
@@ -9,8 +10,21 @@ install(TARGETS bide_static bide_shared EXPORT bideTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+# Headers without their library would only be found to disappoint.
+set(BIDE_COUNTDOWN_HEADERS sansio.h sansio_run.h countdown.h)
+set(BIDE_HEADERS_LEFT_OUT)
+if(BIDE_HAS_COUNTDOWN)
+  install(TARGETS bide_countdown_static bide_countdown_shared EXPORT bideTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+else()
+  foreach(header IN LISTS BIDE_COUNTDOWN_HEADERS)
+    list(APPEND BIDE_HEADERS_LEFT_OUT PATTERN "${header}" EXCLUDE)
+  endforeach()
+endif()
 install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-  FILES_MATCHING PATTERN "*.h")
+  FILES_MATCHING PATTERN "*.h" ${BIDE_HEADERS_LEFT_OUT})
 install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE-MIT" "${CMAKE_CURRENT_SOURCE_DIR}/LICENSE-APACHE"
   DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
@@ -35,10 +49,16 @@ endforeach()
 # The prefix is certain only when installing, as `cmake --install --prefix` may change it: it stays a variable
 # in the first step and is filled in by the second.
 set(BIDE_PC_PREFIX "@BIDE_PC_PREFIX@")
-configure_file(cmake/bide.pc.in "${CMAKE_CURRENT_BINARY_DIR}/bide.pc.in" @ONLY)
-install(CODE "
-  set(BIDE_PC_PREFIX \"\${CMAKE_INSTALL_PREFIX}\")
-  configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/bide.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/bide.pc\" @ONLY)")
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/bide.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+set(BIDE_PC_FILES bide)
+if(BIDE_HAS_COUNTDOWN)
+  list(APPEND BIDE_PC_FILES bide-countdown)
+endif()
+foreach(file IN LISTS BIDE_PC_FILES)
+  configure_file(cmake/${file}.pc.in "${CMAKE_CURRENT_BINARY_DIR}/${file}.pc.in" @ONLY)
+  install(CODE "
+    set(BIDE_PC_PREFIX \"\${CMAKE_INSTALL_PREFIX}\")
+    configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/${file}.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/${file}.pc\" @ONLY)")
+  install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${file}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endforeach()
 
 include(cmake/BideMan.cmake)

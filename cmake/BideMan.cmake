@@ -14,6 +14,11 @@ string(TIMESTAMP day "%Y-%m-%d" UTC)
 set(folder "${CMAKE_CURRENT_BINARY_DIR}/man3")
 set(script "${CMAKE_CURRENT_SOURCE_DIR}/docs/man.awk")
 file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/include/bide/*.h")
+if(NOT BIDE_HAS_COUNTDOWN)
+  foreach(header IN LISTS BIDE_COUNTDOWN_HEADERS)
+    list(REMOVE_ITEM headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide/${header}")
+  endforeach()
+endif()
 list(PREPEND headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide.h")
 add_custom_command(OUTPUT "${folder}.made"
   COMMAND "${CMAKE_COMMAND}" -E rm -rf "${folder}"

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Installs into a temporary folder and looks at the result as users and distributors will:
 #
-#  - the public symbols are the same in the headers, in src/bide.map and in the shared library;
-#  - every global of the static library begins with bide_;
-#  - the shared library has its soname, stays loaded, and needs nothing but libc;
+#  - the public symbols are the same in the headers, in the version map and in the shared library, for bide and
+#    for bide-countdown;
+#  - every global of the static libraries begins with bide_;
+#  - the shared libraries have their sonames; libbide stays loaded, and needs nothing but libc; libbide-countdown
+#    needs nothing but cJSON besides, and is left out together with its headers when it is not wanted;
 #  - each public function and each header has a manual page, in which nothing is wrong;
 #  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static; one
 #    in C++ does too;
@@ -48,35 +50,50 @@ quietly cmake -G Ninja -S . -B "$work/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_
     -DCMAKE_DISABLE_FIND_PACKAGE_Criterion=ON -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON
 quietly cmake --build "$work/build" --parallel "$(nproc)"
 quietly cmake --install "$work/build" --prefix "$prefix"
-shared=$prefix/lib/libbide.so
-static=$prefix/lib/libbide.a
 
 # --- symbols ------------------------------------------------------------------------------------------------
 
-# Everything between BIDE_API and the first parenthesis; the name stands last.
-cat "$prefix"/include/bide/*.h | grep -v '^ *#' | tr '\n' ' ' | grep -o 'BIDE_API [^(;]*[(;]' |
-    sed -e 's/[(;]$//' -e 's/.*[ *]//' | sort >"$work/headers"
-sed -n 's/^ *\(bide_[a-z0-9_]*\);$/\1/p' src/bide.map | sort >"$work/map"
-nm -D --defined-only "$shared" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' | sort >"$work/shared"
-same headers "$work/headers" src/bide.map "$work/map"
-same src/bide.map "$work/map" libbide.so "$work/shared"
+# symbols <library> <map> <header>…: the same ones in all three places, and no foreign ones.
+symbols() {
+    library=$1
+    map=$2
+    shift 2
+    # Everything between BIDE_API and the first parenthesis; the name stands last.
+    cat "$@" | grep -v '^ *#' | tr '\n' ' ' | grep -o 'BIDE_API [^(;]*[(;]' |
+        sed -e 's/[(;]$//' -e 's/.*[ *]//' | sort >"$work/headers"
+    sed -n 's/^ *\(bide_[a-z0-9_]*\);$/\1/p' "$map" | sort >"$work/map"
+    nm -D --defined-only "$prefix/lib/$library.so" | awk '$2 != "A" { sub("@.*", "", $3); print $3 }' |
+        sort >"$work/shared"
+    same headers "$work/headers" "$map" "$work/map"
+    same "$map" "$work/map" "$library.so" "$work/shared"
+    cat "$work/map" >>"$work/functions"
 
-nm -g --defined-only "$static" | awk 'NF == 3 && $3 !~ /^bide_/ { print $3 }' >"$work/foreign"
-[ ! -s "$work/foreign" ] || fail "globals of libbide.a without bide_: $(tr '\n' ' ' <"$work/foreign")"
+    nm -g --defined-only "$prefix/lib/$library.a" | awk 'NF == 3 && $3 !~ /^bide_/ { print $3 }' >"$work/foreign"
+    [ ! -s "$work/foreign" ] || fail "globals of $library.a without bide_: $(tr '\n' ' ' <"$work/foreign")"
 
-readelf -d "$shared" >"$work/dynamic"
-grep -q 'SONAME.*\[libbide\.so\.[0-9][0-9.]*\]' "$work/dynamic" || fail "no soname"
+    readelf -d "$prefix/lib/$library.so" >"$work/dynamic"
+    grep -q "SONAME.*\[$library\.so\.[0-9][0-9.]*\]" "$work/dynamic" || fail "$library.so has no soname"
+    needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc\.' | tr '\n' ' ')
+    echo "$(wc -l <"$work/map") public symbols, the same in the headers, $map and $library"
+}
+
+find "$prefix/include/bide" -name '*.h' ! -name 'sansio*.h' ! -name countdown.h >"$work/core"
+# shellcheck disable=SC2046
+symbols libbide src/bide.map $(cat "$work/core")
 grep -q 'NODELETE' "$work/dynamic" || fail "not marked nodelete"
-needed=$(sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' "$work/dynamic" | grep -v '^libc\.' || :)
 [ -z "$needed" ] || fail "libbide.so needs $needed"
-echo "$(wc -l <"$work/map") public symbols, the same in the headers, the map and the library"
+symbols libbide-countdown src/countdown.map "$prefix"/include/bide/sansio.h "$prefix"/include/bide/countdown.h
+case $needed in
+libcjson.so.*) [ "$(echo "$needed" | wc -w)" -eq 1 ] || fail "libbide-countdown.so needs $needed" ;;
+*) fail "libbide-countdown.so does not need cJSON, but $needed" ;;
+esac
 
 # --- manual pages -------------------------------------------------------------------------------------------
 
 pages=$prefix/share/man/man3
 while read -r name; do
     [ -e "$pages/$name.3" ] || fail "no manual page for $name"
-done <"$work/map"
+done <"$work/functions"
 for header in "$prefix"/include/bide/*.h; do
     [ -e "$pages/bide_$(basename "$header").3" ] || fail "no manual page for $header"
 done
@@ -102,17 +119,18 @@ by_cmake() {
     quietly cmake -G Ninja -S tests/package -B "$work/consumer" -DCMAKE_PREFIX_PATH="$prefix" "$@"
     quietly cmake --build "$work/consumer" --parallel "$(nproc)"
     quietly "$work/consumer/consumer"
+    quietly "$work/consumer/countdown"
 }
 
 # is_linked <program> <yes|no>: whether the program loads the shared library.
 is_linked() {
-    if readelf -d "$1" | grep -q 'NEEDED.*libbide'; then linked=yes; else linked=no; fi
+    if readelf -d "$1" | grep -q 'NEEDED.*libbide\.'; then linked=yes; else linked=no; fi
     [ "$linked" = "$2" ] || fail "$1: linked with the shared library: $linked, expected: $2"
 }
 
-by_cmake -DBIDE_TARGET=bide::static
+by_cmake -DBIDE_TARGET=bide::static -DBIDE_COUNTDOWN_TARGET=bide::countdown_static
 is_linked "$work/consumer/consumer" no
-by_cmake -DBIDE_TARGET=bide::shared
+by_cmake -DBIDE_TARGET=bide::shared -DBIDE_COUNTDOWN_TARGET=bide::countdown_shared
 is_linked "$work/consumer/consumer" yes
 by_cmake -DBUILD_SHARED_LIBS=ON
 is_linked "$work/consumer/consumer" yes
@@ -137,9 +155,25 @@ quietly gcc $warnings -static tests/package/consumer.c -o "$work/by-pc" \
     $(pkg-config --static --cflags --libs bide)
 quietly "$work/by-pc"
 # shellcheck disable=SC2046,SC2086
+quietly gcc $warnings tests/package/countdown.c -o "$work/by-pc" $(pkg-config --cflags --libs bide-countdown)
+is_linked "$work/by-pc" no
+LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-pc"
+# shellcheck disable=SC2046,SC2086
 quietly gcc $warnings -c examples/common.c -o "$work/common.o" $(pkg-config --cflags bide)
 # shellcheck disable=SC2046
 quietly g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror examples/cpp_consumer.cpp "$work/common.o" \
     -o "$work/by-cpp" $(pkg-config --cflags --libs bide)
 LD_LIBRARY_PATH=$prefix/lib quietly "$work/by-cpp" --help
+
+# --- without bide-countdown ---------------------------------------------------------------------------------
+
+quietly cmake -S . -B "$work/build" -DBIDE_COUNTDOWN=OFF
+quietly cmake --build "$work/build" --parallel "$(nproc)"
+quietly cmake --install "$work/build" --prefix "$work/bare"
+for left in include/bide/sansio.h include/bide/countdown.h lib/libbide-countdown.a lib/pkgconfig/bide-countdown.pc \
+    share/man/man3/bide_countdown_init.3; do
+    [ -e "$prefix/$left" ] || fail "no $left"
+    [ ! -e "$work/bare/$left" ] || fail "$left although bide-countdown was not wanted"
+done
+[ -e "$work/bare/include/bide.h" ] || fail "no bide.h without bide-countdown"
 echo "programs build and run through find_package, add_subdirectory and pkg-config, shared and static"

@@ -32,6 +32,7 @@ has ninja || want ninja-build
 [ -e /usr/include/event2/event.h ] || want libevent-dev
 [ -d /usr/include/glib-2.0 ] || want libglib2.0-dev
 [ -e /usr/include/openssl/ssl.h ] || want libssl-dev
+[ -e /usr/include/cjson/cJSON.h ] || want libcjson-dev
 has openssl || want openssl
 
 if [ "${1-}" = all ]; then
@@ -50,6 +51,7 @@ if [ "${1-}" = all ]; then
     has ip || want iproute2
     has python3 || want python3
     has socat || want socat
+    has nc || want netcat-openbsd
     [ -x /usr/sbin/nginx ] || want nginx-light
 fi
 
@@ -64,8 +66,9 @@ without() {
     libuv1-dev) echo "setup: no libuv ($1): a server of docs/migrating.md will not be built" ;;
     libevent-dev) echo "setup: no libevent ($1): a server of docs/migrating.md will not be built" ;;
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
+    libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
-    openssl | iproute2 | python3 | socat | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    openssl | iproute2 | python3 | socat | netcat-openbsd | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
     esac
 }

@@ -1,0 +1,25 @@
+# The tests of the library bide-countdown, if it is built, and of its program.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+if(NOT BIDE_HAS_COUNTDOWN)
+  return()
+endif()
+
+foreach(test IN ITEMS test_sansio test_sansio_run test_countdown test_countdown_model test_countdown_server
+        test_countdown_client)
+  bide_add_test(${test})
+  target_link_libraries(${test} PRIVATE bide::countdown_static)
+endforeach()
+
+bide_add_test(test_countdown_faults LINK_OPTIONS LINKER:--wrap=malloc)
+target_link_libraries(test_countdown_faults PRIVATE bide::countdown_static)
+target_include_directories(test_countdown_faults SYSTEM PRIVATE "${BIDE_CJSON_INCLUDE}")
+
+# It neither reads a clock nor a descriptor, and needs nothing of the library bide.
+if(NOT BIDE_DEBUG AND NOT BIDE_SANITIZE)
+  add_test(NAME forbidden_symbols_countdown
+    COMMAND "${CMAKE_COMMAND}" -D "NM=${CMAKE_NM}" -D "ARCHIVE=$<TARGET_FILE:bide_countdown_static>"
+            -D CALLS=malloc
+            -D "ALSO=read\;write\;recv\;send\;open\;poll\;clock_gettime\;gettimeofday\;time\;timespec_get\;nanosleep\;pthread_create\;bide_now\;bide_read\;bide_write\;bide_await\;bide_strerror"
+            -P "${CMAKE_CURRENT_SOURCE_DIR}/forbidden_symbols.cmake")
+endif()
