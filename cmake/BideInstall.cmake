@@ -1,5 +1,5 @@
 # What `cmake --install` puts where: headers, the libraries, the CMake package, the .pc files, the manual pages,
-# and bide-countdown, if it is built.
+# the script for gdb, and bide-countdown, if it is built.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 include(CMakePackageConfigHelpers)
@@ -60,5 +60,12 @@ foreach(file IN LISTS BIDE_PC_FILES)
     configure_file(\"${CMAKE_CURRENT_BINARY_DIR}/${file}.pc.in\" \"${CMAKE_CURRENT_BINARY_DIR}/${file}.pc\" @ONLY)")
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${file}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endforeach()
+
+# gdb loads it by itself with the library, if the prefix is the one that gdb was built for or told of.
+if(BIDE_TASKS)
+  install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/scripts/gdb/bide.py"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/gdb/auto-load${CMAKE_INSTALL_FULL_LIBDIR}"
+    RENAME "$<TARGET_FILE_NAME:bide_shared>-gdb.py")
+endif()
 
 include(cmake/BideMan.cmake)

@@ -52,6 +52,7 @@ if [ "${1-}" = all ]; then
     has python3 || want python3
     has socat || want socat
     has nc || want netcat-openbsd
+    has gdb || want gdb
     [ -x /usr/sbin/nginx ] || want nginx-light
 fi
 
@@ -68,7 +69,7 @@ without() {
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
-    openssl | iproute2 | python3 | socat | netcat-openbsd | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
     esac
 }
