@@ -63,8 +63,8 @@ static void expect_end(const char *rest)
 Test(gdb, a_backtrace_in_a_task_ends_at_its_entry)
 {
     for (size_t i = 0; i < WORKER_COUNTS; i++) {
-        RUN(&r, GDB, STOP, "-ex", "info bide tasks", "-ex", "bt", "-ex", "continue", "--args", BIDE_GDB_PROGRAM,
-            worker_counts[i]);
+        RUN(&r, GDB, STOP, "-ex", "info bide tasks", "-ex", "bt", "-ex", "continue", "--args",
+            BIDE_GDB_PROGRAM, worker_counts[i]);
         look_for_reasons();
         const char *rest = EXPECT(r.out, "#0 ", "stop_here ()", "#1 ", "caller_of_stop ()", "#2 ", " run (",
                                   "bide_task_main (", "bide_fiber_begin (", "bide_fiber_start ()");
@@ -78,25 +78,26 @@ Test(gdb, tasks_are_listed_with_state_name_wait_and_place)
     for (size_t i = 0; i < WORKER_COUNTS; i++) {
         RUN(&r, GDB, STOP, "-ex", "info bide tasks", "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
         look_for_reasons();
-        EXPECT(r.out, "running ", "\"main\", spawned at ?", "suspended ", "\"waits-one\", waits for event (0x",
-               "), spawned at ", "gdb_program.c:", "suspended ", "\"waits-two\", waits for event (0x", "suspended ",
-               "\"sleeps\", waits for sleep (0x");
+        EXPECT(r.out, "running ", "\"main\", spawned at ?", "suspended ",
+               "\"waits-one\", waits for event (0x", "), spawned at ", "gdb_program.c:", "suspended ",
+               "\"waits-two\", waits for event (0x", "suspended ", "\"sleeps\", waits for sleep (0x");
     }
 }
 
 Test(gdb, a_suspended_task_has_its_own_backtrace_and_locals_and_nothing_is_changed)
 {
     for (size_t i = 0; i < WORKER_COUNTS; i++) {
-        RUN(&r, GDB, STOP, "-ex", "bide task 1 bt", "-ex", "bide task 2", "-ex", "bt", "-ex", "frame function waiter",
-            "-ex", "info locals", "-ex", "bide task off", "-ex", "bt 1", "-ex", "bide task 0 bt", "-ex", "continue",
-            "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
+        RUN(&r, GDB, STOP, "-ex", "bide task 1 bt", "-ex", "bide task 2", "-ex", "bt", "-ex",
+            "frame function waiter", "-ex", "info locals", "-ex", "bide task off", "-ex", "bt 1", "-ex",
+            "bide task 0 bt", "-ex", "continue", "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
         look_for_reasons();
         const char *rest =
             EXPECT(r.out, "bide_worker_leave (", "bide_event_wait (", "innermost_of_waiter (depth=1)",
                    "middle_of_waiter (depth=0)", " waiter (arg=", "bide_task_main (", "bide_fiber_start ()");
         expect_end(rest);
-        rest = EXPECT(rest, "#0 ", "innermost_of_waiter (depth=1)", "bide_fiber_start ()", " waiter (arg=", "result = ",
-                      "#0  stop_here ()", "#0  stop_here ()", " run (", "bide_fiber_start ()");
+        rest = EXPECT(rest, "#0 ", "innermost_of_waiter (depth=1)", "bide_fiber_start ()",
+                      " waiter (arg=", "result = ", "#0  stop_here ()", "#0  stop_here ()", " run (",
+                      "bide_fiber_start ()");
         expect_end(rest);
         EXPECT(rest, "exited normally");
     }
@@ -149,7 +150,8 @@ Test(gdb, a_core_file_has_the_stacks_of_suspended_tasks)
     (void)rmdir(folder);
     if (!found) BIDE_SKIP("core files go elsewhere here (kernel.core_pattern, limits)");
     look_for_reasons();
-    const char *rest = EXPECT(r.out, "\"waits-one\", waits for event", "innermost_of_waiter (depth=1)",
-                              "middle_of_waiter (depth=0)", " waiter (arg=", "bide_task_main (", "bide_fiber_start ()");
+    const char *rest =
+        EXPECT(r.out, "\"waits-one\", waits for event", "innermost_of_waiter (depth=1)",
+               "middle_of_waiter (depth=0)", " waiter (arg=", "bide_task_main (", "bide_fiber_start ()");
     expect_end(rest);
 }
