@@ -138,7 +138,9 @@ BIDE_API int bide_group_spawn_at(const char *place, bide_group *group, bide_task
                                  bide_task_function function, void *arg, const bide_task_options *options,
                                  bide_instant deadline);
 
+/*! @cond one name, one description */
 #define bide_group_spawn(...) bide_group_spawn_at(BIDE_HERE, __VA_ARGS__)
+/*! @endcond */
 
 /** Spawning as a future, for it may have to wait for room. */
 typedef struct bide_group_spawning {

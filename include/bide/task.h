@@ -123,7 +123,9 @@ BIDE_API int bide_spawn_at(const char *place, bide_task *out, bide_task_function
 #endif
 
 /* Variadic, so that a compound literal among the arguments may have commas. */
+/*! @cond one name, one description */
 #define bide_spawn(...) bide_spawn_at(BIDE_HERE, __VA_ARGS__)
+/*! @endcond */
 
 /** Waiting for a task's end, as a future. */
 typedef struct bide_task_joining {
