@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define BENCH_RUNS 15
+#define BENCH_RUNS 51
 
 /* Runs work(arg, count) BENCH_RUNS times and prints the least and the median of nanoseconds an operation, with
  * what the operation does atomically: locked read-modify-writes, and fences. */

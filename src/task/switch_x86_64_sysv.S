@@ -1,9 +1,11 @@
 /* The switch on x86-64 with the System V ABI: rbx, rbp, r12 to r15 and, if asked for, the control bits of mxcsr
  * and the x87 control word.
  *
- * The way out is an indirect jump and no `ret`: the processor would take that one to lead back to the caller,
- * and be wrong each time (9.8 instead of 2.0 ns on a Zen 4). `notrack`, because a place after a call has no
- * landing pad. The frame is the same on both stacks, so that the unwind information holds across the change.
+ * The way out is `ret`. The processor takes it to lead back to the caller, which is right where fibers switch from
+ * one place, as the scheduler's do, and with it all returns that follow. A jump would leave one return too many on
+ * the processor's own stack of them, so that each of those is predicted wrongly: a yield took 36 ns with it, and
+ * takes 12 with `ret`, on the same Xeon. (Between two places a jump is the faster one, 3.4 to 16 ns.) The frame is
+ * the same on both stacks, so that the unwind information holds across the change.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/machine.h"
@@ -87,10 +89,7 @@ NAME(bide_fiber_swap):
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbp
-    popq %rcx
-    .cfi_adjust_cfa_offset -8
-    .cfi_register %rip, %rcx
-    notrack jmp *%rcx
+    ret
     .cfi_endproc
     SIZE(NAME(bide_fiber_swap))
 

@@ -3,7 +3,7 @@
  * FiberData and, if asked for, the control bits of mxcsr and the x87 control word.
  *
  * GNU assembler syntax: MinGW and clang take it, Microsoft's ml64 does not. See switch_x86_64_sysv.S for the
- * jump.
+ * `ret`.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/machine.h"
@@ -116,9 +116,8 @@ bide_fiber_swap:
     movq 29 * 8(%rsp), %rdi
     movq 30 * 8(%rsp), %rsi
     movq 31 * 8(%rsp), %r15
-    movq PC(%rsp), %rcx
-    addq $(PC + 8), %rsp
-    notrack jmp *%rcx
+    addq $PC, %rsp
+    ret
     SEH(.seh_endproc)
 
 /* uint64_t bide_fiber_read_modes(void): in the caller's room for arguments, as there is no red zone. */
