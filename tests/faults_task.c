@@ -67,12 +67,15 @@ static int spawn_some(void *arg)
     bide_unshield();
     bide_scheduler_stats stats;
     bide_worker_stats worker;
-    if (bide_scheduler_stats_read(NULL, &stats) != 0 || bide_worker_stats_read(NULL, 0, &worker) != 0)
+    const bide_scheduler none = {NULL, 0};
+    if (bide_scheduler_stats_read(none, &stats) != 0 || bide_worker_stats_read(none, 0, &worker) != 0)
         error = WRONG;
     size_t most;
     if (bide_overflow_handler_install(2) != 0 || bide_stack_high_water() == 0) error = WRONG;
     if (bide_task_stack_high_water((bide_task){NULL, 0}, &most) != BIDE_EINVAL) error = WRONG;
-    if (!bide_in_task() || !bide_task_name() || !bide_scheduler_current()) error = WRONG;
+    if (!bide_in_task() || !bide_task_name() || !bide_scheduler_current().door_ || !bide_task_worker() ||
+        !bide_task_id(bide_task_self()))
+        error = WRONG;
     return error;
 }
 
@@ -112,7 +115,7 @@ const struct scenario scenarios_of_tasks[] = {
     {"dump", "dump", dump},
     {"tasks",
      "run spawn spawn_at task_join task_joining_init task_cancel task_detach defer yield shield unshield "
-     "in_task "
+     "in_task task_self task_id task_worker "
      "task_name "
      "scheduler_current scheduler_stats_read worker_stats_read overflow_handler_install stack_high_water "
      "task_stack_high_water",

@@ -58,7 +58,9 @@ static int run(void *arg)
         return 1;
     /* Until all three wait. */
     do {
-        if (bide_sleep(BIDE_MICROSECONDS(100)) != 0 || bide_scheduler_stats_read(NULL, &stats) != 0) return 1;
+        if (bide_sleep(BIDE_MICROSECONDS(100)) != 0 ||
+            bide_scheduler_stats_read(bide_scheduler_current(), &stats) != 0)
+            return 1;
     } while (stats.total.parks < 10);
     caller_of_stop();
     return 0;

@@ -387,7 +387,7 @@ static int count_all(void *arg)
     (void)arg;
     for (int i = 0; i < 100; i++)
         cr_assert_ok(bide_spawn(&tasks[i], yield_ten_times, NULL, NULL));
-    cr_assert_ok(bide_scheduler_stats_read(NULL, &stats));
+    cr_assert_ok(bide_scheduler_stats_read(bide_scheduler_current(), &stats));
     cr_assert_leq(stats.live, 101);
     for (int i = 0; i < 100; i++)
         cr_assert_ok(bide_task_join(tasks[i], NULL, BIDE_NEVER));
@@ -403,20 +403,20 @@ static int count_all(void *arg)
     if (stats.workers == 1) cr_assert_eq(stats.total.steals, 0);
     for (unsigned i = 0; i < stats.workers; i++) {
         bide_worker_stats one;
-        cr_assert_ok(bide_worker_stats_read(NULL, i, &one));
+        cr_assert_ok(bide_worker_stats_read(bide_scheduler_current(), i, &one));
         sum.spawned += one.spawned;
         sum.switches += one.switches;
     }
     cr_assert_eq(sum.spawned, 100, "%llu", (unsigned long long)sum.spawned);
     cr_assert_geq(sum.switches, stats.total.switches);
-    cr_assert_gives(bide_worker_stats_read(NULL, stats.workers, &sum), BIDE_EINVAL);
-    cr_assert_gives(bide_scheduler_stats_read(NULL, NULL), BIDE_EINVAL);
+    cr_assert_gives(bide_worker_stats_read(bide_scheduler_current(), stats.workers, &sum), BIDE_EINVAL);
+    cr_assert_gives(bide_scheduler_stats_read(bide_scheduler_current(), NULL), BIDE_EINVAL);
     return 0;
 }
 
 Test(dump, counts_what_schedulers_and_workers_do)
 {
     bide_scheduler_stats stats;
-    cr_assert_gives(bide_scheduler_stats_read(NULL, &stats), BIDE_EINVAL);
+    cr_assert_gives(bide_scheduler_stats_read(bide_scheduler_current(), &stats), BIDE_EINVAL);
     WITH_WORKERS(count_all, NULL);
 }

@@ -87,9 +87,9 @@ Test(gdb, tasks_are_listed_with_state_name_wait_and_place)
 Test(gdb, a_suspended_task_has_its_own_backtrace_and_locals_and_nothing_is_changed)
 {
     for (size_t i = 0; i < WORKER_COUNTS; i++) {
-        RUN(&r, GDB, STOP, "-ex", "bide task 1 bt", "-ex", "bide task 2", "-ex", "bt", "-ex",
+        RUN(&r, GDB, STOP, "-ex", "bide task 2 bt", "-ex", "bide task 3", "-ex", "bt", "-ex",
             "frame function waiter", "-ex", "info locals", "-ex", "bide task off", "-ex", "bt 1", "-ex",
-            "bide task 0 bt", "-ex", "continue", "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
+            "bide task 1 bt", "-ex", "continue", "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
         look_for_reasons();
         const char *rest =
             EXPECT(r.out, "bide_worker_leave (", "bide_event_wait (", "innermost_of_waiter (depth=1)",
@@ -144,7 +144,7 @@ Test(gdb, a_core_file_has_the_stacks_of_suspended_tasks)
     cr_assert_not_null(mkdtemp(folder));
     bool found = make_core(folder) && find_core(folder, core);
     if (found) {
-        RUN(&r, GDB, "-ex", "info bide tasks", "-ex", "bide task 1 bt", BIDE_GDB_PROGRAM, core);
+        RUN(&r, GDB, "-ex", "info bide tasks", "-ex", "bide task 2 bt", BIDE_GDB_PROGRAM, core);
         (void)unlink(core);
     }
     (void)rmdir(folder);

@@ -734,7 +734,7 @@ Test(group, is_not_waited_for_by_its_own_and_closed_by_its_opener_alone)
 }
 
 struct outside {
-    bide_scheduler *scheduler;
+    bide_scheduler scheduler;
     struct tally tally;
 };
 

@@ -364,7 +364,7 @@ Test(task, a_read_times_out_after_100_ms)
 /* --- threads ------------------------------------------------------------------------------------------------- */
 
 struct outside {
-    bide_scheduler *scheduler;
+    bide_scheduler scheduler;
     bide_event done;
     atomic_int count;
 };

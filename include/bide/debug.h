@@ -33,9 +33,9 @@ extern "C" {
  *     pool: threads 1, idle 1, limit 512, jobs waiting 0
  *     scheduler 0: workers 2, tasks 3
  *     worker 0: in the poller
- *     worker 1: runs task 0
- *     task 0: "main", running, spawned at ?, stack 0 of 131072, most 8192
- *     task 1: "echo", waits for fd 7 to read, since 1.250 s, at most 0.300 s more, spawned at echo.c:33, stack 912
+ *     worker 1: runs task 1
+ *     task 1: "main", running, spawned at ?, stack 0 of 131072, most 8192
+ *     task 2: "echo", waits for fd 7 to read, since 1.250 s, at most 0.300 s more, spawned at echo.c:33, stack 912
  *     of 131072, most 4096
  *
  * (The last one is one line.) Of a task: its name, or - for none; running, ready (waits for a worker) or what it
@@ -133,19 +133,19 @@ typedef struct bide_scheduler_stats {
 /**
  * @brief Reads the counts of a scheduler. Thread-safe; does not wait.
  *
- * @param scheduler NULL: that of the calling task.
- * @return 0; BIDE_EINVAL: no scheduler, or nowhere to put them.
+ * @param scheduler none: that of the calling task.
+ * @return 0; BIDE_EINVAL: no scheduler, or nowhere to put them; BIDE_EFREED: it has ended.
  *
  * @code
  * bide_scheduler_stats stats;
- * if (bide_scheduler_stats_read(NULL, &stats) == 0) report(stats.live, stats.total.switches);
+ * if (bide_scheduler_stats_read(bide_scheduler_current(), &stats) == 0) report(stats.live, stats.total.switches);
  * @endcode
  */
-BIDE_API int bide_scheduler_stats_read(bide_scheduler *scheduler, bide_scheduler_stats *stats);
+BIDE_API int bide_scheduler_stats_read(bide_scheduler scheduler, bide_scheduler_stats *stats);
 
 /** @brief Reads those of one worker, 0 to `workers` - 1. @return as bide_scheduler_stats_read(); BIDE_EINVAL also for
  *   a worker that is none. */
-BIDE_API int bide_worker_stats_read(bide_scheduler *scheduler, unsigned worker, bide_worker_stats *stats);
+BIDE_API int bide_worker_stats_read(bide_scheduler scheduler, unsigned worker, bide_worker_stats *stats);
 /**@}*/
 
 #ifdef __cplusplus

@@ -64,18 +64,21 @@ typedef struct bide_run_options {
  */
 BIDE_API int bide_run(bide_task_function function, void *arg, const bide_run_options *options);
 
-/** A scheduler: the workers of one bide_run() and their tasks. */
-typedef struct bide_scheduler bide_scheduler;
+/** A scheduler, by value: the workers of one bide_run() and their tasks. One that has ended is known as such for
+ * ever; zeroed storage is none. */
+typedef struct bide_scheduler_handle {
+    void *door_;
+    uint32_t generation_;
+} bide_scheduler;
 
-/** @brief That of the calling task, for threads outside to spawn on; NULL on a plain thread. It lives as long
- *   as its bide_run(). */
-BIDE_API bide_scheduler *bide_scheduler_current(void);
+/** @brief That of the calling task, for threads outside to spawn on; none on a plain thread. */
+BIDE_API bide_scheduler bide_scheduler_current(void);
 /**@}*/
 
 /** @name Tasks */
 /**@{*/
 
-/** A task, by value: one that has been joined or detached is known as such for ever. */
+/** A task, by value: one that has been joined or detached is known as such for ever. Zeroed storage is none. */
 typedef struct bide_task {
     void *record_;
     uint32_t generation_;
@@ -83,10 +86,14 @@ typedef struct bide_task {
 
 /** How a task is made; zeroed storage asks for the defaults. */
 typedef struct bide_task_options {
-    size_t stack_size;         /**< bytes; 0: the scheduler's */
-    const char *name;          /**< kept, not copied: must live as long as the task; NULL: none */
-    void (*drop)(void *arg);   /**< called instead of the body if the task is cancelled before it starts */
-    bide_scheduler *scheduler; /**< NULL: that of the calling task */
+    size_t stack_size;        /**< bytes; 0: the scheduler's; rounded up, to 16 KiB at least */
+    const char *name;         /**< kept, not copied: must live as long as the task; NULL: none */
+    void (*drop)(void *arg);  /**< called instead of the body if the task is cancelled before it starts */
+    bide_scheduler scheduler; /**< none: that of the calling task */
+    /** It runs on one worker alone, for what belongs to a thread: on the one that spawns it, or that `worker` names.
+     * While that one runs another task it waits, though others may be idle. */
+    bool pinned;
+    unsigned worker; /**< to which it is pinned, from 1 to as many as there are; 0: see `pinned` */
 } bide_task_options;
 
 /**
@@ -95,8 +102,9 @@ typedef struct bide_task_options {
  * @param[out] out the task, to be joined or detached; NULL: detached from the beginning.
  * @param arg handed to the function; its owner is the task from now on (see bide_task_options.drop).
  * @param options may be NULL.
- * @return 0; BIDE_EINVAL (no function; no scheduler given outside of tasks); BIDE_ENOMEM; BIDE_ECANCELED (the
- *   scheduler is ending). After an error the argument is the caller's still. Thread-safe; does not wait.
+ * @return 0; BIDE_EINVAL (no function; no scheduler given outside of tasks; no such worker; too large a stack);
+ *   BIDE_ENOMEM; BIDE_ECANCELED (the scheduler is ending, or has ended). After an error the argument is the
+ *   caller's still. Thread-safe, also against the end of the scheduler's bide_run(); does not wait.
  */
 BIDE_API int bide_spawn(bide_task *out, bide_task_function function, void *arg,
                         const bide_task_options *options);
@@ -150,11 +158,12 @@ BIDE_API void bide_task_joining_init(bide_task_joining *joining, bide_task task)
  */
 BIDE_API int bide_task_join(bide_task task, int *value, bide_instant deadline);
 
-/** @brief Gives the handle up: nobody will ask for the result. @return 0, BIDE_EFREED, BIDE_EINVAL. */
+/** @brief Gives the handle up: nobody will ask for the result. While the task runs it can still be cancelled by it.
+ *   @return 0, BIDE_EFREED, BIDE_EINVAL. */
 BIDE_API int bide_task_detach(bide_task task);
 
-/** @brief Cancels the task: see the top of this page. @return 0, also if it has ended; BIDE_EFREED,
- *   BIDE_EINVAL. Thread-safe; does not wait. */
+/** @brief Cancels the task: see the top of this page. @return 0, also if it has ended and can still be joined;
+ *   BIDE_EFREED, BIDE_EINVAL (no task). Thread-safe; does not wait. */
 BIDE_API int bide_task_cancel(bide_task task);
 
 /** @brief Lets the other tasks of this worker have a turn; on a plain thread, other threads. @return 0, or
@@ -166,6 +175,17 @@ BIDE_API bool bide_in_task(void);
 
 /** @brief The calling task's name, "" if it has none; NULL on a plain thread. */
 BIDE_API const char *bide_task_name(void);
+
+/** @brief The calling task, for others to cancel; to be joined only by who spawned it. None on a plain thread. */
+BIDE_API bide_task bide_task_self(void);
+
+/** @brief A number that no other task of the process has, for logs and tables; 0: no task. Small numbers are used
+ *   again with the upper half counting up. */
+BIDE_API uint64_t bide_task_id(bide_task task);
+
+/** @brief The number of the worker that runs the calling task, from 1; 0 on a plain thread. For a task that is not
+ *   pinned it may be another one after each call that waits. */
+BIDE_API unsigned bide_task_worker(void);
 /**@}*/
 
 /** @name Clean-up */

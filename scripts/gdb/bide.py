@@ -16,7 +16,7 @@
 import gdb
 import gdb.unwinder
 
-STATES = ["free", "ready", "running", "running", "suspended", "suspended", "suspended", "done"]
+STATES = ["free", "ready", "ready", "suspended", "suspended", "suspended"]
 RUNS = 1
 CHUNK = 64
 
@@ -69,7 +69,7 @@ def text(pointer, otherwise):
 
 
 def state(record):
-    return STATES[plain(record["state"])]
+    return "running" if int(record["worker"]) != 0 else STATES[plain(record["state"])]
 
 
 def waits_for(record):

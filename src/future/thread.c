@@ -20,7 +20,7 @@ NEVER_INLINED struct bide_thread *bide_thread_self(void)
 
 int bide_thread_cancel_disable(const struct bide_thread *thread)
 {
-    return thread->parkers_used > 0 ? -1 : bide_os_cancel_disable();
+    return thread->parkers_used > 0 || thread->worker ? -1 : bide_os_cancel_disable();
 }
 
 void bide_thread_cancel_restore(int state)

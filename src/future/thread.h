@@ -41,8 +41,8 @@ struct bide_thread {
  * calls, which is wrong once a stackful task may continue on another thread. */
 struct bide_thread *bide_thread_self(void);
 
-/* Turns pthread_cancel(3) off for as long as something must not be left halfway, and on again. An await has
- * done so already, and then nothing is done. */
+/* Turns pthread_cancel(3) off for as long as something must not be left halfway, and on again. An await and a
+ * worker have done so already, and then nothing is done. */
 int bide_thread_cancel_disable(const struct bide_thread *thread);
 void bide_thread_cancel_restore(int state);
 

@@ -94,19 +94,9 @@ static uint32_t taken_of(uint64_t head)
     return (uint32_t)head;
 }
 
-static struct bide_runnable *_Atomic *slot(struct bide_deque *deque, uint32_t counter)
-{
-    return &deque->slots[counter % BIDE_DEQUE_SIZE];
-}
-
 static struct bide_runnable *get(struct bide_deque *deque, uint32_t counter)
 {
-    return atomic_load_explicit(slot(deque, counter), memory_order_relaxed);
-}
-
-static void put(struct bide_deque *deque, uint32_t counter, struct bide_runnable *runnable)
-{
-    atomic_store_explicit(slot(deque, counter), runnable, memory_order_relaxed);
+    return bide_deque_get(deque, counter);
 }
 
 uint32_t bide_deque_length(struct bide_deque *deque)
@@ -139,7 +129,8 @@ static BIDE_OS_NOINLINE bool overflow(struct bide_deque *deque, uint32_t taken,
     return true;
 }
 
-void bide_deque_push(struct bide_deque *deque, struct bide_runnable *runnable, struct bide_inject *inject)
+BIDE_OS_NOINLINE void bide_deque_push_full(struct bide_deque *deque, struct bide_runnable *runnable,
+                                           struct bide_inject *inject)
 {
     uint32_t tail = atomic_load_explicit(&deque->tail, memory_order_relaxed); /* e. */
     for (;;) {
@@ -152,7 +143,7 @@ void bide_deque_push(struct bide_deque *deque, struct bide_runnable *runnable, s
         }
         if (overflow(deque, taken_of(head), runnable, inject)) return;
     }
-    put(deque, tail, runnable);
+    bide_deque_put(deque, tail, runnable);
     atomic_store_explicit(&deque->tail, tail + 1, memory_order_release); /* a. */
 }
 
@@ -207,7 +198,7 @@ struct bide_runnable *bide_deque_steal(struct bide_deque *from, struct bide_dequ
     if (tail - freed_of(head) > HALF || !bide_deque_claim(from, &claim)) return NULL;
     struct bide_runnable *first = get(from, claim.first);
     for (uint32_t i = 1; i < claim.count; i++)
-        put(to, tail++, get(from, claim.first + i));
+        bide_deque_put(to, tail++, get(from, claim.first + i));
     bide_deque_settle(from);
     if (claim.count > 1) atomic_store_explicit(&to->tail, tail, memory_order_release); /* a. */
     return first;

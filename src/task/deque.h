@@ -55,12 +55,49 @@ struct bide_deque {
     struct bide_runnable *_Atomic slots[BIDE_DEQUE_SIZE];
 };
 
+static inline struct bide_runnable *bide_deque_get(struct bide_deque *deque, uint32_t counter)
+{
+    return atomic_load_explicit(&deque->slots[counter % BIDE_DEQUE_SIZE], memory_order_relaxed);
+}
+
+static inline void bide_deque_put(struct bide_deque *deque, uint32_t counter, struct bide_runnable *runnable)
+{
+    atomic_store_explicit(&deque->slots[counter % BIDE_DEQUE_SIZE], runnable, memory_order_relaxed);
+}
+
+/* The rest of a push, where the ring is full. */
+void bide_deque_push_full(struct bide_deque *deque, struct bide_runnable *runnable,
+                          struct bide_inject *inject);
+
 /* Adds one at the end; the owner. If there is no room, the older half of the queue and the new one go to
  * `inject`; or the new one alone, if a thief is taking some just now. */
-void bide_deque_push(struct bide_deque *deque, struct bide_runnable *runnable, struct bide_inject *inject);
+static inline void bide_deque_push(struct bide_deque *deque, struct bide_runnable *runnable,
+                                   struct bide_inject *inject)
+{
+    /* e., c., a. of deque.c */
+    uint32_t tail = atomic_load_explicit(&deque->tail, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&deque->head, memory_order_acquire);
+    if (tail - (uint32_t)(head >> 32) >= BIDE_DEQUE_SIZE) {
+        bide_deque_push_full(deque, runnable, inject);
+        return;
+    }
+    bide_deque_put(deque, tail, runnable);
+    atomic_store_explicit(&deque->tail, tail + 1, memory_order_release);
+}
 
 /* Takes the oldest one, or NULL; the owner. */
 struct bide_runnable *bide_deque_pop(struct bide_deque *deque);
+
+/* The same, of a queue that has no thieves: no locked operation. */
+static inline struct bide_runnable *bide_deque_pop_alone(struct bide_deque *deque)
+{
+    uint32_t tail = atomic_load_explicit(&deque->tail, memory_order_relaxed);
+    uint32_t taken = (uint32_t)atomic_load_explicit(&deque->head, memory_order_relaxed);
+    if (taken == tail) return NULL;
+    uint32_t next = taken + 1;
+    atomic_store_explicit(&deque->head, (uint64_t)next << 32 | next, memory_order_relaxed);
+    return bide_deque_get(deque, taken);
+}
 
 /* Takes half of what is in `from`, rounded up, from its older end; the owner of `to`. Returns the oldest, and
  * the others are in `to`. NULL: it is empty, another thief is at it, or `to` is more than half full.

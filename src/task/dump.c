@@ -3,9 +3,9 @@
  * INVARIANTS
  * 1. A scheduler is in `running` from before its first task until all are gone, and its workers are looked at under
  *    the lock of that list, which bide_run takes before it frees them.
- * 2. A task is looked at under the wait lock of its record, while it RUNS: its name and its stack are there then.
- *    What it waits for lies on its stack: it is read between examine and let_go (task.h), so that the task is not
- *    resumed meanwhile.
+ * 2. A task is looked at while its record is pinned, and under the lock of the list: its name is there then, and what
+ *    its stack is made of. What it waits for lies on its stack: it is read between examine and let_go (task.h), so
+ *    that the task is not resumed meanwhile.
  * 3. Nothing is put while one of these is held: reactor/dump.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -151,8 +151,8 @@ static void look_at_wait(struct bide_task_record *record, struct task_view *view
     view->in_use = 0;
     view->awaits[0] = '\0';
     if (!bide_task_examine(record)) {
-        bool queued = atomic_load(&record->state) == BIDE_TASK_QUEUED;
-        view->state = queued ? "ready" : "running";
+        bool runs = atomic_load_explicit(&record->worker, memory_order_relaxed) != NULL;
+        view->state = runs ? "running" : "ready";
         return;
     }
     view->since = record->since;
@@ -163,24 +163,23 @@ static void look_at_wait(struct bide_task_record *record, struct task_view *view
 }
 
 /* False: it is not one of the scheduler's, or busy. */
-static bool look_at_task(struct bide_task_record *record, const struct bide_scheduler *scheduler,
-                         struct task_view *view)
+static bool look_at_task(struct bide_task_record *record, uint32_t scheduler, struct task_view *view)
 {
-    bide_os_mutex *lock = bide_wait_try(record);
-    if (!lock) return false;
-    /* One that is being made RUNS already, and is not QUEUED yet: its fields are being written. */
-    uint32_t state = atomic_load(&record->state);
-    bool made = state != BIDE_TASK_FREE && state != BIDE_TASK_DONE;
-    bool ours = (record->life & BIDE_TASK_RUNS) && record->scheduler == scheduler && made;
+    if (!bide_os_mutex_try_long(&running.lock)) return false;
+    const struct bide_scheduler *of = find(scheduler);
+    bool ours = of && of->number == scheduler && bide_record_pin(record, bide_record_generation(record));
     if (ours) {
-        copy_name(view, record->name);
-        view->place = record->place ? record->place : "?";
-        view->stack.low = record->stack->low;
-        view->stack.size = record->stack->size;
+        ours = record->scheduler == of;
+        if (ours) {
+            copy_name(view, record->name);
+            view->place = record->place ? record->place : "?";
+            view->stack.low = record->stack->low;
+            view->stack.size = record->stack->size;
+            look_at_wait(record, view);
+        }
+        bide_record_unpin(record);
     }
-    bide_wait_unlock(lock);
-    /* It may end now: then it is not PARKED, and what was copied is of things that are never freed. */
-    if (ours) look_at_wait(record, view);
+    bide_os_mutex_unlock(&running.lock);
     return ours;
 }
 
@@ -214,7 +213,7 @@ static void dump_task(struct bide_os_text *text, uint32_t number, const struct t
 
 struct visit {
     struct bide_os_text *text;
-    const struct bide_scheduler *scheduler;
+    uint32_t scheduler;
 };
 
 static void visit_task(struct bide_task_record *record, void *arg)
@@ -234,12 +233,10 @@ static void dump(struct bide_os_text *text)
             bide_os_text_put(text, "scheduler: busy\n");
             return;
         }
-        const struct bide_scheduler *scheduler = find(number);
+        struct bide_scheduler *scheduler = find(number);
         if (scheduler) number = scheduler->number;
         unsigned workers = scheduler ? scheduler->count : 0;
-        size_t live = scheduler ? atomic_load_explicit(&((struct bide_scheduler *)(uintptr_t)scheduler)->live,
-                                                       memory_order_relaxed)
-                                : 0;
+        size_t live = scheduler ? bide_worker_tasks(scheduler) : 0;
         bide_os_mutex_unlock(&running.lock);
         if (!scheduler) return;
         put(text, "scheduler ", number);
@@ -248,7 +245,7 @@ static void dump(struct bide_os_text *text)
         bide_os_text_put(text, "\n");
         for (unsigned i = 0; look_at_worker(number, i, &worker); i++)
             dump_worker(text, i, &worker);
-        struct visit visit = {text, scheduler};
+        struct visit visit = {text, number};
         bide_record_each(visit_task, &visit);
     }
 }

@@ -123,11 +123,12 @@ static void uncount(bide_group *group, bide_os_mutex *lock)
 void bide_group_leave(struct bide_task_record *record)
 {
     bide_group *group = record->group;
-    bool cancelled = record->value == BIDE_ECANCELED && atomic_load(&record->awaiter.verdict);
+    int value = atomic_load_explicit(&record->value, memory_order_relaxed);
+    bool cancelled = value == BIDE_ECANCELED && atomic_load(&record->awaiter.verdict);
     bide_os_mutex *lock = bide_wait_lock(group);
     bide_ring_remove(&record->member);
     bide_wait_unlock(lock);
-    if (record->value < 0 && !cancelled) fail(group, record->value);
+    if (value < 0 && !cancelled) fail(group, value);
     uncount(group, bide_wait_lock(group));
 }
 
@@ -169,7 +170,7 @@ static int spawn(bide_group_spawning *spawning)
     bide_ring_append(&group->members_, &record->member);
     if (group->error_) atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
     bide_wait_unlock(lock);
-    bide_task_start(record);
+    bide_task_start(record, &spawning->options_);
     return 0;
 }
 

@@ -1,11 +1,20 @@
-/* The records of tasks: see task.h, invariants 4 to 6.
+/* The records of tasks: see task.h, invariants 4 to 7.
+ *
+ * A free record is in the list of a worker, or in the one for all; between the two they go in batches.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/task.h"
+
+#include "os/compiler.h"
+#include "os/fence.h"
 
 #include <stdlib.h>
 
 /* Records are made by the chunk. */
 #define CHUNK 64
+
+/* A worker has less than twice as many free ones. */
+#define BATCH 32u
 
 struct chunk {
     struct chunk *next;
@@ -16,16 +25,24 @@ static bide_os_mutex lock; /* guards the free list, and the adding of chunks */
 static struct bide_task_record *vacant;
 static _Atomic(struct chunk *) chunks; /* only added to, in front */
 
+/* --- Free ones --- */
+
 /* Lock held. */
 static bool add_chunk(void)
 {
+    static uint32_t made;
     struct chunk *chunk = calloc(1, sizeof *chunk);
     if (!chunk) return false;
-    static uint32_t made;
     for (int i = CHUNK - 1; i >= 0; i--) {
-        chunk->records[i].number = made + (uint32_t)i;
-        chunk->records[i].next_free = vacant;
-        vacant = &chunk->records[i];
+        struct bide_task_record *record = &chunk->records[i];
+        /* For good: a late wake may read them at any time. */
+        bide_waker waker = {bide_task_wake, record};
+        bide_context_init(&record->cx, waker);
+        record->awaiter.cx = &record->cx;
+        record->awaiter.wait = bide_task_wait;
+        record->number = made + (uint32_t)i + 1;
+        record->next_free = vacant;
+        vacant = record;
     }
     made += CHUNK;
     chunk->next = atomic_load_explicit(&chunks, memory_order_relaxed);
@@ -34,94 +51,287 @@ static bool add_chunk(void)
     return true;
 }
 
-static struct bide_task_record *take(void)
+/* Moves up to `most` to an empty cache, those with small numbers first. */
+static BIDE_OS_NOINLINE void refill(struct bide_record_cache *cache, unsigned most)
+{
+    struct bide_task_record **end = &cache->first;
+    bide_os_mutex_lock(&lock);
+    for (; most > 0 && (vacant || (cache->count == 0 && add_chunk())); most--) {
+        struct bide_task_record *record = vacant;
+        vacant = record->next_free;
+        *end = record;
+        end = &record->next_free;
+        cache->count++;
+    }
+    *end = NULL;
+    bide_os_mutex_unlock(&lock);
+}
+
+/* Moves that many to the list for all. */
+static BIDE_OS_NOINLINE void drain(struct bide_record_cache *cache, unsigned count)
 {
     bide_os_mutex_lock(&lock);
-    struct bide_task_record *record = NULL;
-    if (vacant || add_chunk()) {
-        record = vacant;
-        vacant = record->next_free;
+    for (; count > 0; count--) {
+        struct bide_task_record *record = cache->first;
+        cache->first = record->next_free;
+        cache->count--;
+        record->next_free = vacant;
+        vacant = record;
     }
     bide_os_mutex_unlock(&lock);
+}
+
+void bide_record_cache_drain(struct bide_record_cache *cache)
+{
+    drain(cache, cache->count);
+}
+
+static struct bide_task_record *take(struct bide_worker *self)
+{
+    struct bide_record_cache one = {NULL, 0};
+    struct bide_record_cache *cache = self ? &self->records : &one;
+    if (!cache->first) refill(cache, self ? BATCH : 1);
+    struct bide_task_record *record = cache->first;
+    if (!record) return NULL;
+    cache->first = record->next_free;
+    cache->count--;
     return record;
 }
 
-static void give_back(struct bide_task_record *record)
+static void give_back(struct bide_worker *self, struct bide_task_record *record)
 {
-    bide_os_mutex_lock(&lock);
-    record->next_free = vacant;
-    vacant = record;
-    bide_os_mutex_unlock(&lock);
+    struct bide_record_cache one = {NULL, 0};
+    struct bide_record_cache *cache = self ? &self->records : &one;
+    record->next_free = cache->first;
+    cache->first = record;
+    cache->count++;
+    if (!self)
+        drain(cache, 1);
+    else if (cache->count >= 2 * BATCH)
+        drain(cache, BATCH);
 }
 
-struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, unsigned shelf, bool held)
+/* --- Life --- */
+
+static uint32_t generation_of(uint64_t life)
 {
-    struct bide_task_record *record = take();
+    return (uint32_t)(life >> 32);
+}
+
+/* Nobody has it any more: the next task's. */
+static void release(struct bide_worker *self, struct bide_task_record *record)
+{
+    /* relaxed: only the generation counts, for handles that are old, and whoever takes the record has it from a
+     * list of his own or from under the lock */
+    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+    atomic_store_explicit(&record->life, (uint64_t)(generation_of(life) + 1) << 32, memory_order_relaxed);
+    give_back(self, record);
+}
+
+struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struct bide_worker *self,
+                                         unsigned shelf, bool held)
+{
+    struct bide_task_record *record = take(self);
     if (!record) return NULL;
-    if (bide_shelf_take(scheduler, shelf, &record->stack) != 0) {
-        give_back(record);
+    if (bide_shelf_take(scheduler, self, shelf, &record->stack) != 0) {
+        give_back(self, record);
         return NULL;
     }
-    bide_waker waker = {bide_task_wake, record};
-    bide_context_init(&record->cx, waker);
     record->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+    record->cx.budget_ = BIDE_BUDGET;
     record->cx.reactor_ = scheduler->reactor;
-    record->awaiter.cx = &record->cx;
-    record->awaiter.wait = bide_task_wait;
-    record->awaiter.depth = 0;
+    record->awaiter.depth = record->awaiter.shields = 0;
+    record->awaiter.awaits = NULL;
     atomic_store_explicit(&record->awaiter.verdict, 0, memory_order_relaxed);
+    atomic_store_explicit(&record->worker, NULL, memory_order_relaxed);
+    atomic_store_explicit(&record->joiner, NULL, memory_order_relaxed);
+    atomic_store_explicit(&record->value, BIDE_ECANCELED, memory_order_relaxed);
+    bide_ring_init(&record->joiners);
+    record->scheduler = scheduler;
+    record->home = NULL;
     record->reactor = NULL;
     record->group = record->owned = NULL;
     record->deferred = NULL;
     record->deferred_count = record->deferred_room = 0;
-    record->awaiter.shields = 0;
+    record->limit.used = false;
     record->name = record->place = NULL;
     record->drop = NULL;
+    if (held) {
+        /* relaxed: nobody has a handle before it is published */
+        uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+        atomic_store_explicit(&record->life, life | BIDE_TASK_HELD, memory_order_relaxed);
+    }
     bide_fiber_make(&record->fiber, record->stack->low, record->stack->size, bide_task_main, record, true);
-
-    bide_os_mutex *wait_lock = bide_wait_lock(record);
-    record->scheduler = scheduler;
-    record->value = BIDE_ECANCELED;
-    record->life = BIDE_TASK_RUNS | (held ? BIDE_TASK_HELD : 0u);
-    bide_ring_init(&record->joiners);
-    bide_wait_unlock(wait_lock);
     return record;
 }
 
-static void release_stack(struct bide_task_record *record)
+void bide_record_publish(struct bide_task_record *record)
 {
-    bide_fiber_retire(&record->fiber);
-    bide_shelf_give(record->scheduler, record->stack);
+    /* relaxed: a late wake for the last task is a spurious one for this, before or after */
+    atomic_store_explicit(&record->state, BIDE_TASK_AWAKE, memory_order_relaxed);
+    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+    /* release: who pins it sees what was written above */
+    atomic_store_explicit(&record->life, life | BIDE_TASK_RUNS, memory_order_release);
 }
 
-void bide_record_end(struct bide_task_record *record)
+/* All but who looks at it just now. */
+static uint64_t but_pins(uint64_t life)
 {
-    release_stack(record);
-    free(record->deferred);
-    atomic_store(&record->state, BIDE_TASK_DONE);
+    return life & (~BIDE_TASK_HAD | BIDE_TASK_RUNS | BIDE_TASK_HELD | BIDE_TASK_QUEUED);
+}
+
+/* Takes RUNS or HELD out of `life`, once the joiners that are to be told have been taken out of their ring: then
+ * the record may be another task's at once. Returns what it was; 0 if that is no more what was seen: look again. */
+static uint64_t clear(struct bide_task_record *record, uint64_t *seen, uint64_t bit)
+{
+    uint64_t before = *seen;
+    /* seq_cst: invariant 7. It also releases what the task did to who sees that it is gone, and acquires what
+     * others that had the record did to who has it last. */
+    if (!(before & BIDE_TASK_QUEUED))
+        return atomic_compare_exchange_strong(&record->life, seen, before & ~bit) ? before : 0;
+
     bide_link batch;
     bide_ring_init(&batch);
     bide_os_mutex *wait_lock = bide_wait_lock(record);
-    record->life &= ~(uint32_t)BIDE_TASK_RUNS;
-    bool held = (record->life & BIDE_TASK_HELD) != 0;
-    bide_ring_splice(&record->joiners, &batch);
-    /* Joiners have a handle, so that there are none if nobody has one; the lock is released by this. */
+    *seen = atomic_load(&record->life);
+    bool same = but_pins(*seen) == but_pins(before);
+    if (same) {
+        bide_ring_splice(&record->joiners, &batch);
+        /* With the lock, nobody else changes more than the pins. */
+        do
+            before = *seen;
+        while (!atomic_compare_exchange_weak(&record->life, seen, before & ~(bit | BIDE_TASK_QUEUED)));
+    }
+    /* The lock is released by this, which knows the record by its address alone. */
     bide_batch_wake(wait_lock, record, &batch);
-    if (!held) give_back(record);
+    return same ? before : 0;
 }
 
-void bide_record_free(struct bide_task_record *record)
+static bool is_last(uint64_t before, uint64_t bit)
 {
-    give_back(record);
+    return (before & BIDE_TASK_HAD & ~(bit | BIDE_TASK_QUEUED)) == 0;
+}
+
+void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
+{
+    bide_fiber_retire(&record->fiber);
+    bide_shelf_give(record->scheduler, self, record->stack);
+    if (record->deferred) free(record->deferred);
+    /* relaxed: late wakes change nothing now or wake the next task for nothing */
+    atomic_store_explicit(&record->state, BIDE_TASK_FREE, memory_order_relaxed);
+    uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
+    uint64_t before;
+    do
+        before = clear(record, &seen, BIDE_TASK_RUNS);
+    while (!before);
+    if (is_last(before, BIDE_TASK_RUNS)) {
+        release(self, record);
+        return;
+    }
+    /* Whoever joined it may have the record free by now, and then this is another one's joiner, whom a wake for
+     * nothing does no harm. */
+    struct bide_task_record *joiner = atomic_load(&record->joiner);
+    if (joiner) bide_task_wake(joiner);
+}
+
+bool bide_record_pin(struct bide_task_record *record, uint32_t generation)
+{
+    uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
+    do {
+        if (generation_of(seen) != generation || !(seen & BIDE_TASK_RUNS)) return false;
+        /* acquire: with the release in publish */
+    } while (!atomic_compare_exchange_weak_explicit(&record->life, &seen, seen + BIDE_TASK_PIN,
+                                                    memory_order_acquire, memory_order_relaxed));
+    return true;
+}
+
+void bide_record_unpin(struct bide_task_record *record)
+{
+    /* release: what was done to the record comes before its next task; acquire: for the last one */
+    uint64_t before = atomic_fetch_sub_explicit(&record->life, BIDE_TASK_PIN, memory_order_acq_rel);
+    if (is_last(before - BIDE_TASK_PIN, 0)) release(NULL, record);
+}
+
+enum bide_handed bide_record_give_up(struct bide_task_record *record, uint32_t generation, bool running,
+                                     int *value)
+{
+    uint64_t seen = atomic_load(&record->life);
+    for (;;) {
+        if (generation_of(seen) != generation || !(seen & BIDE_TASK_HELD)) return BIDE_HANDED_FREED;
+        if (seen & BIDE_TASK_RUNS && !running) return BIDE_HANDED_STILL_RUNS;
+        *value = atomic_load_explicit(&record->value, memory_order_relaxed);
+        /* Who else waits to join is too late. He has said that he waits before he saw the task run. */
+        struct bide_task_record *joiner = atomic_load(&record->joiner);
+        uint64_t before = clear(record, &seen, BIDE_TASK_HELD);
+        if (!before) continue;
+        if (joiner && &joiner->awaiter != bide_thread_self()->awaiter) bide_task_wake(joiner);
+        if (is_last(before, BIDE_TASK_HELD)) {
+            struct bide_worker *self = bide_worker_self();
+            release(self, record);
+        }
+        return BIDE_HANDED_OVER;
+    }
+}
+
+bool bide_record_is_held(struct bide_task_record *record, uint32_t generation)
+{
+    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+    return generation_of(life) == generation && (life & BIDE_TASK_HELD) != 0;
+}
+
+/* Still the task of that generation, and to be joined. */
+static bool is_awaited(uint64_t life, uint32_t generation)
+{
+    uint64_t both = BIDE_TASK_RUNS | BIDE_TASK_HELD;
+    return generation_of(life) == generation && (life & both) == both;
+}
+
+bool bide_record_await(struct bide_task_record *record, uint32_t generation, bide_waiter *waiter,
+                       bide_context *cx)
+{
+    if (cx->waker_.wake == bide_task_wake) {
+        struct bide_task_record *self = cx->waker_.arg, *joiner = NULL;
+        if (atomic_compare_exchange_strong(&record->joiner, &joiner, self) || joiner == self)
+            return is_awaited(atomic_load(&record->life), generation);
+    }
+    bide_os_mutex *wait_lock = bide_wait_lock(record);
+    uint64_t seen = atomic_load(&record->life);
+    bool awaited = is_awaited(seen, generation);
+    if (awaited && !(seen & BIDE_TASK_QUEUED))
+        awaited = atomic_compare_exchange_strong(&record->life, &seen, seen | BIDE_TASK_QUEUED);
+    if (awaited) {
+        uint32_t flags = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
+        bide_waiter_link(&record->joiners, waiter, cx->waker_, flags);
+    }
+    bide_wait_unlock(wait_lock);
+    return awaited;
 }
 
 void bide_record_each(void (*visit)(struct bide_task_record *record, void *arg), void *arg)
 {
+    /* acquire: zeroed records */
     for (struct chunk *chunk = atomic_load_explicit(&chunks, memory_order_acquire); chunk;
          chunk = chunk->next)
         for (int i = 0; i < CHUNK; i++)
             visit(&chunk->records[i], arg);
 }
+
+/* Cancels it, if it is one of the scheduler's. */
+static void cancel(struct bide_task_record *record, void *scheduler)
+{
+    if (!bide_record_pin(record, bide_record_generation(record))) return;
+    if (record->scheduler == scheduler) bide_task_ask(record);
+    bide_record_unpin(record);
+}
+
+void bide_record_cancel_all(struct bide_scheduler *scheduler)
+{
+    /* "The end has begun" comes before the looks; who publishes a record looks for the end after it. */
+    bide_os_fence();
+    bide_record_each(cancel, scheduler);
+}
+
+/* --- Forks --- */
 
 void bide_record_lock(void)
 {
@@ -131,19 +341,4 @@ void bide_record_lock(void)
 void bide_record_unlock(void)
 {
     bide_os_mutex_unlock(&lock);
-}
-
-/* Cancels it, if it is one of the scheduler's. */
-static void cancel(struct bide_task_record *record, void *scheduler)
-{
-    bide_os_mutex *wait_lock = bide_wait_lock(record);
-    bool ours = (record->life & BIDE_TASK_RUNS) && record->scheduler == scheduler;
-    if (ours) atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
-    bide_wait_unlock(wait_lock);
-    if (ours) bide_task_wake(record);
-}
-
-void bide_record_cancel_all(struct bide_scheduler *scheduler)
-{
-    bide_record_each(cancel, scheduler);
 }

@@ -4,6 +4,7 @@
  *                                 (all are cancelled, none is spawned)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/fork.h"
 #include "os/processors.h"
 #include "reactor/reactor.h"
 #include "task/task.h"
@@ -43,7 +44,7 @@ static int make_workers(struct bide_scheduler *scheduler)
         struct bide_worker *worker = &scheduler->workers[i];
         worker->scheduler = scheduler;
         worker->index = i;
-        worker->tick = 1;
+        worker->alone = scheduler->count == 1;
         bide_stack_cache_init(&worker->stacks, &scheduler->shelves[scheduler->default_shelf].pool);
         worker->parker = bide_parker_new();
         if (!worker->parker) return BIDE_ENOMEM;
@@ -67,7 +68,7 @@ static unsigned start_workers(struct bide_scheduler *scheduler, const char *name
 
 static int run(struct bide_scheduler *scheduler, bide_task_function function, void *arg, const char *name)
 {
-    struct bide_task_record *main_task = bide_record_new(scheduler, scheduler->default_shelf, false);
+    struct bide_task_record *main_task = bide_record_new(scheduler, NULL, scheduler->default_shelf, false);
     if (!main_task) return BIDE_ENOMEM;
     main_task->function = function;
     main_task->arg = arg;
@@ -75,13 +76,35 @@ static int run(struct bide_scheduler *scheduler, bide_task_function function, vo
     scheduler->main = main_task;
     atomic_store(&scheduler->live, 1);
     atomic_store_explicit(&scheduler->spawned_outside, 1, memory_order_relaxed);
-    atomic_store(&main_task->state, BIDE_TASK_QUEUED);
+    scheduler->started = start_workers(scheduler, name);
+    bide_record_publish(main_task);
     bide_inject_push(&scheduler->inject, &main_task->runnable);
-    unsigned started = start_workers(scheduler, name);
     bide_worker_run(&scheduler->workers[0]);
-    for (unsigned i = 1; i < started && !scheduler->forked; i++)
+    for (unsigned i = 1; i < scheduler->started && !scheduler->forked; i++)
         bide_os_thread_join(scheduler->workers[i].thread);
     return scheduler->value;
+}
+
+/* --- Forks: the locks of the layer are free in the child; those of the records in dump.c --- */
+
+static void fork_prepare(void)
+{
+    bide_door_fork_prepare();
+    bide_stack_fork_prepare();
+}
+
+static void fork_done(void)
+{
+    bide_stack_fork_done();
+    bide_door_fork_done();
+}
+
+static int watch_forks(void)
+{
+    static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_done, fork_done};
+    static _Atomic bool watched;
+    int error = bide_reactor_watch_forks();
+    return error ? error : bide_os_at_fork(&handlers, &watched);
 }
 
 int bide_run(bide_task_function function, void *arg, const bide_run_options *options)
@@ -93,7 +116,7 @@ int bide_run(bide_task_function function, void *arg, const bide_run_options *opt
     struct bide_thread *thread = bide_thread_self();
     if (thread->in_waker || thread->operation || thread->worker) return BIDE_EDEADLK;
 
-    int error = bide_reactor_watch_forks();
+    int error = watch_forks();
     if (error) return error;
     struct bide_scheduler *scheduler = calloc(1, sizeof *scheduler);
     if (!scheduler) return BIDE_ENOMEM;
@@ -105,6 +128,10 @@ int bide_run(bide_task_function function, void *arg, const bide_run_options *opt
 
     int cancelable = bide_thread_cancel_disable(thread);
     int result = make_workers(scheduler);
+    if (!result) {
+        scheduler->door = bide_door_open(scheduler);
+        if (!scheduler->door) result = BIDE_ENOMEM;
+    }
     if (!result) result = bide_scheduler_list(scheduler);
     if (!result) {
         result = run(scheduler, function, arg, options->name);
@@ -113,6 +140,8 @@ int bide_run(bide_task_function function, void *arg, const bide_run_options *opt
     bide_thread_cancel_restore(cancelable);
     /* In the child of a task that forked the stacks of others are in use for ever. */
     if (scheduler->forked) return result;
+    /* Threads outside may be spawning still, and are told that it is over. */
+    if (scheduler->door) bide_door_close(scheduler->door);
     if (scheduler->workers) free_workers(scheduler);
     free(scheduler);
     return result;

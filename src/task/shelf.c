@@ -38,17 +38,10 @@ int bide_shelf_make(struct bide_scheduler *scheduler, unsigned number)
     return error;
 }
 
-/* The calling worker's cache for that shelf, or NULL. */
-static struct bide_stack_cache *own_cache(const struct bide_scheduler *scheduler, unsigned number)
+int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, unsigned number,
+                    struct bide_stack **stack)
 {
-    struct bide_worker *self = bide_worker_self();
-    return self && self->scheduler == scheduler && number == scheduler->default_shelf ? &self->stacks : NULL;
-}
-
-int bide_shelf_take(struct bide_scheduler *scheduler, unsigned number, struct bide_stack **stack)
-{
-    struct bide_stack_cache *own = own_cache(scheduler, number);
-    if (own) return bide_stack_take(own, stack);
+    if (self && number == scheduler->default_shelf) return bide_stack_take(&self->stacks, stack);
     struct bide_shelf *shelf = &scheduler->shelves[number];
     bide_os_mutex_lock(&shelf->lock);
     int error = make(shelf, BIDE_STACK_LEAST << number);
@@ -57,15 +50,13 @@ int bide_shelf_take(struct bide_scheduler *scheduler, unsigned number, struct bi
     return error;
 }
 
-void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_stack *stack)
+void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_worker *self, struct bide_stack *stack)
 {
-    unsigned number = bide_shelf_for(stack->size);
-    struct bide_stack_cache *own = own_cache(scheduler, number);
-    if (own) {
-        bide_stack_give(own, stack);
+    if (self && stack->size == self->stacks.pool->size) {
+        bide_stack_give(&self->stacks, stack);
         return;
     }
-    struct bide_shelf *shelf = &scheduler->shelves[number];
+    struct bide_shelf *shelf = &scheduler->shelves[bide_shelf_for(stack->size)];
     bide_os_mutex_lock(&shelf->lock);
     bide_stack_give(&shelf->cache, stack);
     bide_os_mutex_unlock(&shelf->lock);

@@ -345,3 +345,15 @@ void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack)
     cache->count -= BIDE_STACK_BATCH;
     give_batch(cache->pool, surplus, BIDE_STACK_BATCH);
 }
+
+/* --- Forks --- */
+
+void bide_stack_fork_prepare(void)
+{
+    bide_os_mutex_lock(&spare.lock);
+}
+
+void bide_stack_fork_done(void)
+{
+    bide_os_mutex_unlock(&spare.lock);
+}

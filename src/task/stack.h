@@ -94,4 +94,8 @@ size_t bide_stack_used(const struct bide_stack *stack);
  * overflow. Async-signal-safe. Takes time in proportion to the number of chunks. */
 const struct bide_stack *bide_stack_guarding(const void *address);
 
+/* Keep what all pools share whole during a fork. */
+void bide_stack_fork_prepare(void);
+void bide_stack_fork_done(void);
+
 #endif

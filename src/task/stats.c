@@ -19,26 +19,48 @@ static void add_worker(bide_worker_stats *stats, struct bide_worker *worker)
     stats->parks += read_count(&worker->counts.parks);
 }
 
-int bide_scheduler_stats_read(bide_scheduler *scheduler, bide_scheduler_stats *stats)
+static void read_scheduler(bide_scheduler_stats *stats, struct bide_scheduler *scheduler)
 {
-    if (!scheduler) scheduler = bide_scheduler_current();
-    if (!scheduler || !stats) return BIDE_EINVAL;
     uint64_t spawned = read_count(&scheduler->spawned_outside);
     uint64_t wakes = read_count(&scheduler->woken_outside);
     *stats = (bide_scheduler_stats){.workers = scheduler->count,
-                                    .live = atomic_load_explicit(&scheduler->live, memory_order_relaxed),
+                                    .live = bide_worker_tasks(scheduler),
                                     .injected = spawned + wakes,
                                     .total = {.spawned = spawned, .wakes = wakes}};
     for (unsigned i = 0; i < scheduler->count; i++)
         add_worker(&stats->total, &scheduler->workers[i]);
+}
+
+/* That of the calling task if none is given; left by bide_door_leave. */
+static int enter(bide_scheduler *handle, struct bide_scheduler **scheduler)
+{
+    if (!handle->door_) *handle = bide_scheduler_current();
+    if (!handle->door_) return BIDE_EINVAL;
+    *scheduler = bide_door_enter(*handle);
+    return *scheduler ? 0 : BIDE_EFREED;
+}
+
+int bide_scheduler_stats_read(bide_scheduler handle, bide_scheduler_stats *stats)
+{
+    struct bide_scheduler *scheduler;
+    int error = stats ? enter(&handle, &scheduler) : BIDE_EINVAL;
+    if (error) return error;
+    read_scheduler(stats, scheduler);
+    bide_door_leave(handle);
     return 0;
 }
 
-int bide_worker_stats_read(bide_scheduler *scheduler, unsigned worker, bide_worker_stats *stats)
+int bide_worker_stats_read(bide_scheduler handle, unsigned worker, bide_worker_stats *stats)
 {
-    if (!scheduler) scheduler = bide_scheduler_current();
-    if (!scheduler || !stats || worker >= scheduler->count) return BIDE_EINVAL;
-    *stats = (bide_worker_stats){0};
-    add_worker(stats, &scheduler->workers[worker]);
-    return 0;
+    struct bide_scheduler *scheduler;
+    int error = stats ? enter(&handle, &scheduler) : BIDE_EINVAL;
+    if (error) return error;
+    if (worker < scheduler->count) {
+        *stats = (bide_worker_stats){0};
+        add_worker(stats, &scheduler->workers[worker]);
+    } else {
+        error = BIDE_EINVAL;
+    }
+    bide_door_leave(handle);
+    return error;
 }

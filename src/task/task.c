@@ -3,8 +3,8 @@
  * CANCELLING sets the verdict that each await of the task gives instead of waiting, for good; under a shield
  * the task does not heed it.
  *
- * JOINING. A handle is a record and a generation. Whoever gives it up (a join that succeeds, a detach) raises
- * the generation under the record's wait lock, so that only one of several does, and the others are told.
+ * JOINING. A handle is a record and a generation. Whoever gives it up (a join that succeeds, a detach) takes HELD
+ * out of the record's life, so that only one of several does, and the others are told.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/task.h"
@@ -23,46 +23,46 @@
 
 /* --- Running and waiting --- */
 
+/* What a wake makes of a state. */
+static uint32_t woken(uint32_t state)
+{
+    switch (state) {
+    case BIDE_TASK_PARKED: return BIDE_TASK_AWAKE;
+    case BIDE_TASK_AWAKE: return BIDE_TASK_NOTIFIED;
+    case BIDE_TASK_EXAMINED: return BIDE_TASK_ROUSED;
+    default: return state;
+    }
+}
+
 void bide_task_wake(void *arg)
 {
     struct bide_task_record *record = arg;
-    /* seq_cst: what the waker's caller published comes before, and is seen after the task has been resumed or
-     * has found itself NOTIFIED */
-    uint32_t seen = atomic_load(&record->state);
-    for (;;) {
-        if (seen == BIDE_TASK_PARKED) {
-            if (!atomic_compare_exchange_weak(&record->state, &seen, BIDE_TASK_QUEUED)) continue;
-            bide_worker_queue(record, false);
-            return;
-        }
-        if (seen != BIDE_TASK_RUNNING && seen != BIDE_TASK_EXAMINED) return;
-        uint32_t woken = seen == BIDE_TASK_RUNNING ? BIDE_TASK_NOTIFIED : BIDE_TASK_ROUSED;
-        if (atomic_compare_exchange_weak(&record->state, &seen, woken)) return;
-    }
+    uint32_t seen = atomic_load_explicit(&record->state, memory_order_relaxed);
+    /* Also where it changes nothing: as a locked operation it has its place among the others on this word, so that
+     * what the waker's caller published before is seen by the task after its next wait, which acquires.
+     * acquire: who queues it sees what was saved. */
+    while (!atomic_compare_exchange_weak_explicit(&record->state, &seen, woken(seen), memory_order_acq_rel,
+                                                  memory_order_relaxed))
+        continue;
+    if (seen == BIDE_TASK_PARKED) bide_worker_queue(record, false);
 }
 
 bool bide_task_examine(struct bide_task_record *record)
 {
-    /* seq_cst, as all of this word: what the task wrote before it was left is seen */
+    /* acquire: what the task wrote before it was left is seen */
     uint32_t expected = BIDE_TASK_PARKED;
-    return atomic_compare_exchange_strong(&record->state, &expected, BIDE_TASK_EXAMINED);
+    return atomic_compare_exchange_strong_explicit(&record->state, &expected, BIDE_TASK_EXAMINED,
+                                                   memory_order_acquire, memory_order_relaxed);
 }
 
 void bide_task_let_go(struct bide_task_record *record)
 {
     uint32_t expected = BIDE_TASK_EXAMINED;
-    if (atomic_compare_exchange_strong(&record->state, &expected, BIDE_TASK_PARKED)) return;
-    atomic_store(&record->state, BIDE_TASK_QUEUED);
+    if (atomic_compare_exchange_strong_explicit(&record->state, &expected, BIDE_TASK_PARKED,
+                                                memory_order_release, memory_order_relaxed))
+        return;
+    atomic_exchange_explicit(&record->state, BIDE_TASK_AWAKE, memory_order_acq_rel);
     bide_worker_queue(record, false);
-}
-
-void bide_task_init_timer(bide_timer *timer, bide_instant deadline)
-{
-    struct bide_thread *thread = bide_thread_self();
-    struct bide_reactor *entered = thread->reactor;
-    thread->reactor = NULL;
-    bide_timer_at(timer, deadline);
-    thread->reactor = entered;
 }
 
 /* The verdict. If there is one the groups that the task has opened are cancelled too. */
@@ -78,22 +78,13 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
     struct bide_task_record *record = bide_task_of(self);
     int verdict = firmly ? 0 : heed(record);
     if (verdict) return verdict;
-    int result = 0;
     record->deadline = deadline;
-    if (bide_is_never(deadline)) {
-        bide_worker_leave(record, BIDE_LEFT_TO_PARK);
-    } else {
-        bide_timer limit;
-        bide_task_init_timer(&limit, deadline);
-        record->cx.budget_ = BIDE_BUDGET;
-        if (bide_future_poll(&limit.future, &record->cx) == BIDE_PENDING) {
-            bide_worker_leave(record, BIDE_LEFT_TO_PARK);
-            (void)bide_future_cancel(&limit.future, &record->cx);
-        } else {
-            result = bide_timer_error(&limit);
-        }
-        if (!result && !bide_before(bide_now(), deadline)) result = BIDE_ETIMEDOUT;
-    }
+    bool limited = !bide_is_never(deadline);
+    int result = limited ? bide_limit_arm(record, deadline) : 0;
+    /* One that waits for nothing, again and again, does not hold up the others. */
+    bide_worker_leave(record, result ? BIDE_LEFT_TO_YIELD : BIDE_LEFT_TO_PARK);
+    if (limited && !result && bide_limit_fired(record) && !bide_before(bide_now(), deadline))
+        result = BIDE_ETIMEDOUT;
     record->cx.budget_ = BIDE_BUDGET;
     verdict = firmly ? 0 : heed(record);
     return verdict ? verdict : result;
@@ -110,15 +101,17 @@ static void run_deferred(struct bide_task_record *record)
 void bide_task_main(void *arg)
 {
     struct bide_task_record *record = arg;
-    bide_worker_arrive();
+    bide_worker_arrive(atomic_load_explicit(&record->worker, memory_order_relaxed));
+    int value = BIDE_ECANCELED;
     if (atomic_load(&record->awaiter.verdict)) {
-        record->value = BIDE_ECANCELED;
         if (record->drop) record->drop(record->arg);
     } else {
-        record->value = record->function(record->arg);
+        value = record->function(record->arg);
     }
+    atomic_store_explicit(&record->value, value, memory_order_relaxed);
     run_deferred(record);
     if (!bide_worker_self()) bide_worker_return(record);
+    bide_limit_disarm(record);
     BIDE_ASSERT(!record->owned); /* a group that was not closed */
     if (record->group) bide_group_leave(record);
     bide_worker_leave(record, BIDE_LEFT_FOR_GOOD);
@@ -142,10 +135,32 @@ const char *bide_task_name(void)
     return record->name ? record->name : "";
 }
 
-bide_scheduler *bide_scheduler_current(void)
+bide_task bide_task_self(void)
+{
+    struct bide_task_record *record = bide_task_current();
+    bide_task self = {record, record ? bide_record_generation(record) : 0};
+    return self;
+}
+
+uint64_t bide_task_id(bide_task task)
+{
+    const struct bide_task_record *record = task.record_;
+    return record ? (uint64_t)task.generation_ << 32 | record->number : 0;
+}
+
+bide_scheduler bide_scheduler_current(void)
 {
     const struct bide_task_record *record = bide_task_current();
-    return record ? record->scheduler : NULL;
+    struct bide_door *door = record ? record->scheduler->door : NULL;
+    bide_scheduler scheduler = {door,
+                                door ? atomic_load_explicit(&door->generation, memory_order_relaxed) : 0};
+    return scheduler;
+}
+
+unsigned bide_task_worker(void)
+{
+    struct bide_task_record *record = bide_task_current();
+    return record ? atomic_load_explicit(&record->worker, memory_order_relaxed)->index + 1 : 0;
 }
 
 int bide_yield(void)
@@ -165,6 +180,40 @@ int bide_yield(void)
 
 /* --- Spawning --- */
 
+/* The only worker that may run the task: 0, and NULL for any. `self`: the calling worker of the scheduler, or
+ * NULL. */
+static int find_home(struct bide_scheduler *scheduler, struct bide_worker *self,
+                     const bide_task_options *options, struct bide_worker **home)
+{
+    *home = NULL;
+    if (options->worker > scheduler->started) return BIDE_EINVAL;
+    if (options->worker > 0)
+        *home = &scheduler->workers[options->worker - 1];
+    else if (options->pinned)
+        *home = self ? self : &scheduler->workers[0];
+    return 0;
+}
+
+/* The record alone. */
+static int make(struct bide_task_record **made, struct bide_scheduler *scheduler, struct bide_worker *self,
+                const bide_task_options *options, bool held)
+{
+    unsigned shelf = options->stack_size ? bide_shelf_for(options->stack_size) : scheduler->default_shelf;
+    struct bide_worker *home;
+    if (shelf >= BIDE_SHELVES || find_home(scheduler, self, options, &home) != 0) return BIDE_EINVAL;
+    /* Counted before the look at `closing`: the end waits for all that were counted before it began. */
+    bide_worker_come(scheduler, self);
+    int error = atomic_load(&scheduler->closing) ? BIDE_ECANCELED : 0;
+    struct bide_task_record *record = error ? NULL : bide_record_new(scheduler, self, shelf, held);
+    if (!record) {
+        bide_worker_gone(scheduler, self);
+        return error ? error : BIDE_ENOMEM;
+    }
+    record->home = home;
+    *made = record;
+    return 0;
+}
+
 int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
                    bide_task_function function, void *arg, const bide_task_options *options)
 {
@@ -172,42 +221,41 @@ int bide_task_make(struct bide_task_record **made, const char *place, bide_task 
         out->record_ = NULL;
         out->generation_ = 0;
     }
-    struct bide_scheduler *scheduler = options->scheduler ? options->scheduler : bide_scheduler_current();
-    if (!function || !scheduler) return BIDE_EINVAL;
-    unsigned shelf = options->stack_size ? bide_shelf_for(options->stack_size) : scheduler->default_shelf;
-    if (shelf >= BIDE_SHELVES) return BIDE_EINVAL;
-    /* Counted before the look at `closing`: the end cancels all that it finds, and waits for all that are
-     * counted. */
-    atomic_fetch_add(&scheduler->live, 1);
-    int error = atomic_load(&scheduler->closing) ? BIDE_ECANCELED : 0;
-    struct bide_task_record *record = NULL;
-    if (!error) {
-        record = bide_record_new(scheduler, shelf, out != NULL);
-        if (!record) error = BIDE_ENOMEM;
-    }
-    if (error) {
-        bide_worker_gone(scheduler);
-        return error;
-    }
+    struct bide_thread *thread = bide_thread_self();
+    struct bide_worker *self = thread->worker;
+    bool given = options->scheduler.door_ != NULL;
+    if (!function || (!given && !thread->awaiter)) return BIDE_EINVAL;
+    struct bide_scheduler *scheduler = given ? bide_door_enter(options->scheduler) : self->scheduler;
+    if (!scheduler) return BIDE_ECANCELED;
+    if (self && self->scheduler != scheduler) self = NULL;
+    int error = make(made, scheduler, self, options, out != NULL);
+    if (given) bide_door_leave(options->scheduler);
+    if (error) return error;
+    struct bide_task_record *record = *made;
     record->function = function;
     record->arg = arg;
+    record->place = place;
     record->drop = options->drop;
     record->name = options->name;
-    record->place = place;
     if (out) {
         out->record_ = record;
-        out->generation_ = record->generation;
+        out->generation_ = bide_record_generation(record);
     }
-    *made = record;
     return 0;
 }
 
-void bide_task_start(struct bide_task_record *record)
+void bide_task_start(struct bide_task_record *record, const bide_task_options *options)
 {
-    atomic_store(&record->state, BIDE_TASK_QUEUED);
-    /* The end may have passed by before the record was there to be found. */
-    if (atomic_load(&record->scheduler->closing)) bide_task_ask(record);
+    /* As soon as it is queued it may end, and its scheduler with it, which waits for who has entered. */
+    bool given = options->scheduler.door_ != NULL;
+    if (given) (void)bide_door_enter(options->scheduler);
+    struct bide_scheduler *scheduler = record->scheduler;
+    bide_record_publish(record);
     bide_worker_queue(record, true);
+    /* The end may have passed by before the record was there to be found. Not so if this worker is alone: then
+     * the end is its own. */
+    if (atomic_load(&scheduler->closing)) bide_record_cancel_all(scheduler);
+    if (given) bide_door_leave(options->scheduler);
 }
 
 int(bide_spawn)(bide_task *out, bide_task_function function, void *arg, const bide_task_options *options)
@@ -220,8 +268,9 @@ int bide_spawn_at(const char *place, bide_task *out, bide_task_function function
 {
     static const bide_task_options defaults;
     struct bide_task_record *record;
-    int error = bide_task_make(&record, place, out, function, arg, options ? options : &defaults);
-    if (!error) bide_task_start(record);
+    if (!options) options = &defaults;
+    int error = bide_task_make(&record, place, out, function, arg, options);
+    if (!error) bide_task_start(record, options);
     return error;
 }
 
@@ -245,48 +294,30 @@ void bide_unshield(void)
     if (record && record->awaiter.shields > 0) record->awaiter.shields--;
 }
 
-/* The record of a valid handle, with its wait lock held; NULL, and nothing held. */
-static struct bide_task_record *look_up(bide_task task, bide_os_mutex **wait_lock, int *error)
-{
-    struct bide_task_record *record = task.record_;
-    *error = record ? 0 : BIDE_EINVAL;
-    if (!record) return NULL;
-    *wait_lock = bide_wait_lock(record);
-    if (record->generation == task.generation_) return record;
-    bide_wait_unlock(*wait_lock);
-    *error = BIDE_EFREED;
-    return NULL;
-}
-
 int bide_task_cancel(bide_task task)
 {
-    bide_os_mutex *wait_lock;
-    int error;
-    struct bide_task_record *record = look_up(task, &wait_lock, &error);
-    if (!record) return error;
-    bool runs = (record->life & BIDE_TASK_RUNS) != 0;
-    if (runs) atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
-    bide_wait_unlock(wait_lock);
-    if (runs) bide_task_wake(record);
-    return 0;
+    struct bide_task_record *record = task.record_;
+    if (!record) return BIDE_EINVAL;
+    if (bide_record_pin(record, task.generation_)) {
+        bide_task_ask(record);
+        bide_record_unpin(record);
+        return 0;
+    }
+    return bide_record_is_held(record, task.generation_) ? 0 : BIDE_EFREED;
 }
 
 /* --- Its stack --- */
 
 int bide_task_stack_high_water(bide_task task, size_t *bytes)
 {
-    bide_os_mutex *wait_lock;
-    int error;
-    if (!bytes) return BIDE_EINVAL;
-    struct bide_task_record *record = look_up(task, &wait_lock, &error);
-    if (!record) return error;
-    bool runs = (record->life & BIDE_TASK_RUNS) != 0;
-    struct bide_stack stack = {.low = runs ? record->stack->low : NULL,
-                               .size = runs ? record->stack->size : 0};
-    bide_wait_unlock(wait_lock);
+    struct bide_task_record *record = task.record_;
+    if (!bytes || !record) return BIDE_EINVAL;
+    if (!bide_record_pin(record, task.generation_)) return BIDE_EFREED;
+    struct bide_stack stack = {.low = record->stack->low, .size = record->stack->size};
+    bide_record_unpin(record);
     /* It may end meanwhile: then the system is asked about addresses of nobody. */
-    if (runs) *bytes = bide_stack_used(&stack);
-    return runs ? 0 : BIDE_EFREED;
+    *bytes = bide_stack_used(&stack);
+    return 0;
 }
 
 size_t bide_stack_high_water(void)
@@ -297,28 +328,13 @@ size_t bide_stack_high_water(void)
 
 /* --- Joining --- */
 
-/* Gives the handle up. Lock held: released. */
-static void give_up_handle(struct bide_task_record *record, bide_os_mutex *wait_lock)
-{
-    record->generation++;
-    record->life &= ~(uint32_t)BIDE_TASK_HELD;
-    bool gone = record->life == 0;
-    bide_link batch;
-    bide_ring_init(&batch);
-    /* Who else waits to join is too late. */
-    bide_ring_splice(&record->joiners, &batch);
-    bide_batch_wake(wait_lock, record, &batch);
-    if (gone) bide_record_free(record);
-}
-
 int bide_task_detach(bide_task task)
 {
-    bide_os_mutex *wait_lock;
-    int error;
-    struct bide_task_record *record = look_up(task, &wait_lock, &error);
-    if (!record) return error;
-    give_up_handle(record, wait_lock);
-    return 0;
+    struct bide_task_record *record = task.record_;
+    int value;
+    if (!record) return BIDE_EINVAL;
+    enum bide_handed handed = bide_record_give_up(record, task.generation_, true, &value);
+    return handed == BIDE_HANDED_OVER ? 0 : BIDE_EFREED;
 }
 
 /* Takes it out of the queue, or of a batch. */
@@ -341,25 +357,19 @@ static int joining_finish(bide_task_joining *joining, int result)
 static int joining_poll(bide_future *self, bide_context *cx)
 {
     bide_task_joining *joining = (bide_task_joining *)self;
-    struct bide_task_record *own = bide_task_current();
+    struct bide_task_record *record = joining->task_.record_;
+    uint32_t generation = joining->task_.generation_;
+    if (!record) return joining_finish(joining, BIDE_EINVAL);
     leave_queue(joining);
-    bide_os_mutex *wait_lock;
-    int error;
-    struct bide_task_record *record = look_up(joining->task_, &wait_lock, &error);
-    if (!record) return joining_finish(joining, error);
-    if (record == own) {
-        bide_wait_unlock(wait_lock);
-        return joining_finish(joining, BIDE_EDEADLK);
+    for (;;) {
+        switch (bide_record_give_up(record, generation, false, &joining->value)) {
+        case BIDE_HANDED_OVER: return joining_finish(joining, 0);
+        case BIDE_HANDED_FREED: return joining_finish(joining, BIDE_EFREED);
+        default: break;
+        }
+        if (record == bide_task_current()) return joining_finish(joining, BIDE_EDEADLK);
+        if (bide_record_await(record, generation, &joining->waiter_, cx)) return BIDE_PENDING;
     }
-    if (record->life & BIDE_TASK_RUNS) {
-        uint32_t flags = cx->flags_ & BIDE_CONTEXT_STABLE ? BIDE_WAITER_STABLE : 0;
-        bide_waiter_link(&record->joiners, &joining->waiter_, cx->waker_, flags);
-        bide_wait_unlock(wait_lock);
-        return BIDE_PENDING;
-    }
-    joining->value = record->value;
-    give_up_handle(record, wait_lock);
-    return joining_finish(joining, 0);
 }
 
 static int joining_cancel(bide_future *self, bide_context *cx)

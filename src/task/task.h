@@ -1,40 +1,53 @@
 /* Tasks, workers, schedulers.
  *
  * A TASK
- *            spawn          taken from a queue            its body has returned
- *   FREE ----------> QUEUED -----------------> RUNNING ---------------------------> DONE ---> FREE
- *                      ^  ^                    |     ^
- *                      |  |  waits, saved      |     | wake: NOTIFIED, queued instead of parked
- *                      |  +--wake--- PARKED <--+-----+
- *                      +-----------yields, saved
+ *             spawn            waits, and is saved
+ *   FREE ------------> AWAKE ----------------------> PARKED
+ *     ^                | ^  <------- wake ------------ |     and is queued
+ *     |  has ended     | |
+ *     +----------------+ +-- saved: queued instead of parked -- NOTIFIED <-- wake -- AWAKE
  *
  *   PARKED <--> EXAMINED --wake--> ROUSED: whoever looks at the stack of a suspended task holds it for a moment,
  *   and queues it afterwards if it was woken meanwhile.
  *
  * INVARIANTS
- * 1. A task is in one queue (a worker's ring or slot, the injection queue) if and only if it is QUEUED and
- *    nobody holds it to put it there or to run it.
- * 2. It stays RUNNING (or NOTIFIED) until its registers are saved: what it becomes then (PARKED, QUEUED,
- *    DONE) is written by whoever the worker runs next, on arrival (worker.left). So nobody resumes half a
- *    context, and none that a wake or a thief got hold of runs on two workers.
- * 3. Whoever takes a task from PARKED to QUEUED puts it in a queue. Only PARKED tasks are taken so: a wake of
- *    a RUNNING one makes it NOTIFIED, and of any other does nothing.
+ * 1. A task that is AWAKE or NOTIFIED runs on one worker, or is in one queue (a worker's ring, slot or inbox,
+ *    the queue for all), or in the hands of one thread that puts it there or is about to run it. A PARKED one
+ *    is in none.
+ * 2. It is neither parked nor queued before its registers are saved: that is done by whoever its worker runs
+ *    next, on arrival (worker.left). So nobody resumes half a context, and none that a wake or a thief got
+ *    hold of runs on two workers.
+ * 3. Whoever takes a task from PARKED to AWAKE queues it. A wake of an AWAKE one makes it NOTIFIED, so that
+ *    its next wait is none; of any other it changes nothing.
  * 4. Records are type-stable: chunks that are never freed. A late wake is a spurious one for the record's
  *    next task.
- * 5. `generation`, `life`, `value` after the end, and the queue of joiners are guarded by the wait lock of
- *    the record. A handle is valid while its generation is the record's; joining and detaching raise it. The
- *    record is free when the task is gone (no RUNS in `life`) and nobody has a handle (no HELD).
- * 6. `scheduler` stays what it is while RUNS is set, and the scheduler waits for all its tasks: `live` counts
- * them.
+ * 5. `life` says who has the record: its task (RUNS), whoever joins it (HELD), and threads that look at it
+ *    for a moment (PIN each). It is free when nobody has it, and its generation, the upper half of `life`,
+ *    grows then. A handle is valid while its generation is the record's; it can be joined or detached while
+ *    the record is HELD.
+ * 6. `scheduler` stays what it is while anybody has the record, and the scheduler waits for all its tasks:
+ *    `live` counts them.
+ * 7. JOINING. The first task that waits for the end is `joiner`: it says so, then looks whether RUNS is set
+ *    still; the end takes RUNS away, then looks for a joiner (both seq_cst): one of the two sees the other.
+ *    A joiner that went away meanwhile stays there, and is woken for nothing. Who else waits is in the ring
+ *    `joiners`, guarded by the record's wait lock; QUEUED in `life` tells that there are some, and changes
+ *    under that lock alone, as does RUNS while QUEUED is set.
  *
  * A WORKER is a thread that runs tasks. Without one it searches, then parks in the reactor as a thread in
  * block_on does: it drives if the role is vacant, or is the standby. So the role is vacant while all run
  * tasks.
  *
- * 7. Idle workers are in `idle_mask`. A worker sets its bit, then looks for work once more; who queues
+ * 8. Idle workers are in `idle_mask`. A worker sets its bit, then looks for work once more; who queues
  *    something for others does so before it looks at the mask (both seq_cst): one of the two sees the other.
- * 8. Who takes a bit out wakes that worker, which is then counted as searching; so one search is enough for
- *    any number of tasks queued meanwhile. The last searcher to find something wakes another one.
+ *    So it is with the inbox of a worker for tasks that are pinned to it.
+ * 9. Who takes a bit out wakes that worker, which is then counted as searching; so one search is enough for
+ *    any number of tasks queued meanwhile. The last searcher to find something wakes another one; one that
+ *    found nothing looks once more when it is in the mask.
+ * 10. `live` is the number of tasks and of the credits that workers have: each stands for a task that a
+ *    worker may spawn, or saw end, without touching the count. A worker has none while it is parked, and gives
+ *    back what it has when it sees `closing`. So `live` is 0 once, when the main task and all others are gone.
+ *
+ * docs/models/task.pml and docs/models/idle.pml are these protocols as models.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_TASK_H
@@ -52,37 +65,48 @@
 #include <bide/task.h>
 #include <bide/timer.h>
 
+/* `state`, which says whether a wake must queue the task. Whether it runs is told by `worker`. */
 enum {
     BIDE_TASK_FREE,
-    BIDE_TASK_QUEUED,
-    BIDE_TASK_RUNNING,
+    BIDE_TASK_AWAKE,
     BIDE_TASK_NOTIFIED,
     BIDE_TASK_PARKED,
     BIDE_TASK_EXAMINED,
-    BIDE_TASK_ROUSED,
-    BIDE_TASK_DONE
+    BIDE_TASK_ROUSED
 };
 
-/* Bits of `life`. */
-enum { BIDE_TASK_RUNS = 1u, BIDE_TASK_HELD = 2u };
+/* The lower half of `life`. */
+#define BIDE_TASK_RUNS UINT64_C(1)
+#define BIDE_TASK_HELD UINT64_C(2)
+#define BIDE_TASK_QUEUED UINT64_C(4)
+#define BIDE_TASK_PIN UINT64_C(8)
+#define BIDE_TASK_HAD UINT64_C(0xffffffff)
 
 struct bide_deferred {
     void (*function)(void *arg);
     void *arg;
 };
 
+/* The deadline of a task's waits: a timer that stays armed from one wait to the next, see limit.c. */
+struct bide_limit {
+    bide_timer timer;
+    bide_instant armed_for;
+    bool used; /* since the task began */
+};
+
 struct bide_task_record {
     struct bide_runnable runnable; /* first, so that a task is found from its place in a queue */
+    _Atomic uint32_t state;
+    uint32_t number; /* fixed: names the record in what people read */
+    _Atomic uint64_t life;
+    _Atomic(struct bide_worker *) worker; /* that runs it; NULL: none does. Written by that worker, relaxed */
+    struct bide_worker *home;             /* the only one that may run it; NULL: any */
+    struct bide_scheduler *scheduler;
     struct bide_awaiter awaiter;
     bide_context cx;
-    struct bide_task_record *next_free;
-    _Atomic uint32_t state;
-    uint32_t generation;
-    uint32_t life;
-    uint32_t number; /* fixed: names the record in what people read */
-    int value;
+    _Atomic(struct bide_task_record *) joiner;
     bide_link joiners;
-    struct bide_scheduler *scheduler;
+    _Atomic int value; /* relaxed: published by the end of RUNS */
 
     /* The task's own, or of who is about to run it. */
     struct bide_fiber fiber;
@@ -100,6 +124,14 @@ struct bide_task_record {
     bide_link member;             /* among the group's; its wait lock */
     struct bide_deferred *deferred;
     unsigned deferred_count, deferred_room;
+    struct bide_limit limit;
+    struct bide_task_record *next_free;
+};
+
+/* Free records, without a lock. */
+struct bide_record_cache {
+    struct bide_task_record *first;
+    unsigned count;
 };
 
 /* Written by their worker alone: bide/debug.h tells what they count. */
@@ -120,9 +152,15 @@ struct bide_worker {
     struct bide_deque deque; /* first, for it begins on a cache line */
     _Atomic(struct bide_task_record *)
         slot;                       /* woken by the one that runs: next, for its data is in the cache */
+    struct bide_inject inbox;       /* for tasks that are pinned to this worker */
+    bool inbox_had_turn;            /* the last one from ring or inbox was from the inbox */
+    bool alone;                     /* there are no other workers: no thieves, and nobody to call */
     struct bide_stack_cache stacks; /* of the default size */
-    struct bide_fiber fiber;        /* the thread's own stack, where work is looked for */
+    struct bide_record_cache records;
+    _Atomic size_t credits;
+    struct bide_fiber fiber; /* the thread's own stack, where work is looked for */
     struct bide_scheduler *scheduler;
+    struct bide_thread *thread_data;
     _Atomic(struct bide_task_record *) current; /* NULL: none; its own, and read by who dumps */
     struct bide_task_record *left;
     struct bide_parker *parker;
@@ -132,12 +170,13 @@ struct bide_worker {
     struct bide_os_fault_stack fault_stack; /* for the overflow handler; its thread's */
     bool equipped;                          /* with that, or it could not be had */
     int left_for;
-    unsigned tick;       /* tasks begun and resumed */
+    unsigned turns_left; /* tasks to begin or resume before it looks around */
     unsigned slot_turns; /* in a row from the slot */
     unsigned index;
     bool searching;   /* counted in scheduler->searching; guarded by idle_lock while idle */
     bool dispatching; /* inside the reactor: wakes come from events and timers */
     bool parking;     /* and waits there: what is queued here must end that */
+    bool dispatched;  /* it was there, and nobody was called for what was queued meanwhile */
 };
 
 /* Stacks of one size: 16 KiB doubled so many times as the shelf's number says. */
@@ -150,10 +189,20 @@ struct bide_shelf {
 
 #define BIDE_SHELVES 16u
 
+/* How threads outside get at a scheduler: type-stable, as the generation in their handles may be an old one. */
+struct bide_door {
+    _Atomic uint32_t pins; /* how many use the scheduler, and whether its end sleeps until they do not */
+    _Atomic uint32_t generation;
+    struct bide_scheduler *scheduler;
+    struct bide_door *next_free;
+};
+
 struct bide_scheduler {
     unsigned count;
+    unsigned started; /* workers that have a thread; known before the main task begins */
     struct bide_worker *workers;
     struct bide_reactor *reactor;
+    struct bide_door *door;
     struct bide_inject inject;
     struct bide_shelf shelves[BIDE_SHELVES];
     unsigned default_shelf;
@@ -162,7 +211,7 @@ struct bide_scheduler {
     _Atomic uint64_t idle_mask; /* written under idle_lock */
     _Atomic unsigned searching;
 
-    _Atomic size_t live;
+    _Atomic size_t live;                             /* invariant 10 */
     _Atomic bool closing;                            /* the main task has ended: no more are spawned */
     _Atomic bool finished;                           /* and all are gone: workers end */
     _Atomic uint64_t spawned_outside, woken_outside; /* by threads that are none of its workers; counts */
@@ -173,6 +222,27 @@ struct bide_scheduler {
     int value;
 };
 
+/* --- door.c --- */
+
+/* A door for the scheduler; NULL without memory. */
+struct bide_door *bide_door_open(struct bide_scheduler *scheduler);
+
+/* No handle opens it any more; waits until nobody uses the scheduler. */
+void bide_door_close(struct bide_door *door);
+
+/* Keeps a scheduler that has a task from ending, also when that has ended, until the release. */
+void bide_door_hold(struct bide_door *door);
+void bide_door_release(struct bide_door *door);
+
+/* The scheduler of a handle, which will not end before bide_door_leave; NULL if it has ended, and nothing is
+ * to be left. */
+struct bide_scheduler *bide_door_enter(bide_scheduler handle);
+void bide_door_leave(bide_scheduler handle);
+
+/* Keep the list of free ones whole during a fork. */
+void bide_door_fork_prepare(void);
+void bide_door_fork_done(void);
+
 /* --- shelf.c --- */
 
 /* The shelf for stacks of that size; BIDE_SHELVES if there is none so large. */
@@ -180,22 +250,44 @@ unsigned bide_shelf_for(size_t size);
 
 /* Makes the shelf of the default size, to which workers' caches belong. */
 int bide_shelf_make(struct bide_scheduler *scheduler, unsigned shelf);
-int bide_shelf_take(struct bide_scheduler *scheduler, unsigned shelf, struct bide_stack **stack);
-void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_stack *stack);
+
+/* `self`: the calling worker, or NULL if it is none of the scheduler's. */
+int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, unsigned shelf,
+                    struct bide_stack **stack);
+void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_worker *self, struct bide_stack *stack);
 
 /* All have been given back. */
 void bide_shelf_destroy(struct bide_scheduler *scheduler);
 
 /* --- record.c --- */
 
-/* A free record with a stack, for `function`; `held`: whether there will be a handle. NULL without memory. */
-struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, unsigned shelf, bool held);
+/* A free record with a stack; `self`: the calling worker of the scheduler, or NULL. Nobody knows of it before
+ * bide_record_publish; `held`: whether there will be a handle. NULL without memory. */
+struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struct bide_worker *self,
+                                         unsigned shelf, bool held);
+void bide_record_publish(struct bide_task_record *record);
 
-/* The task is gone: wakes joiners, and frees the record if nobody has a handle. */
-void bide_record_end(struct bide_task_record *record);
+/* The task is gone: wakes joiners, and frees the record if nobody else has it. */
+void bide_record_end(struct bide_worker *self, struct bide_task_record *record);
 
-/* Gives back one that is gone, and whose last handle has been given up. */
-void bide_record_free(struct bide_task_record *record);
+/* Keeps a record whose task is not gone from becoming another one's. False: it is gone, or is not of that
+ * generation. */
+bool bide_record_pin(struct bide_task_record *record, uint32_t generation);
+void bide_record_unpin(struct bide_task_record *record);
+
+/* Whether the handle can be joined or detached. */
+bool bide_record_is_held(struct bide_task_record *record, uint32_t generation);
+
+/* Gives the handle up, if it is valid, and the task is gone or `running` allows that it is not. Returns
+ * whether it was given up; `value` of a task that is gone. */
+enum bide_handed { BIDE_HANDED_OVER, BIDE_HANDED_STILL_RUNS, BIDE_HANDED_FREED };
+enum bide_handed bide_record_give_up(struct bide_task_record *record, uint32_t generation, bool running,
+                                     int *value);
+
+/* Has the task woken, or the waiter, when the record's task ends or its handle is given up. False: look
+ * again, something has changed. */
+bool bide_record_await(struct bide_task_record *record, uint32_t generation, bide_waiter *waiter,
+                       bide_context *cx);
 
 /* Cancels all tasks of a scheduler. */
 void bide_record_cancel_all(struct bide_scheduler *scheduler);
@@ -206,6 +298,39 @@ void bide_record_each(void (*visit)(struct bide_task_record *record, void *arg),
 /* Around a fork: the list of free ones is whole. */
 void bide_record_lock(void);
 void bide_record_unlock(void);
+
+/* Gives back the free records of a worker that ends. */
+void bide_record_cache_drain(struct bide_record_cache *cache);
+
+static inline uint32_t bide_record_generation(struct bide_task_record *record)
+{
+    return (uint32_t)(atomic_load_explicit(&record->life, memory_order_relaxed) >> 32);
+}
+
+/* --- idle.c --- */
+
+/* Something was queued for others: wakes one of the idle to search, unless one is searching already. Begins with
+ * a full fence. */
+void bide_idle_call_one(struct bide_scheduler *scheduler);
+
+/* Something was queued in that one's inbox: wakes it if it is idle. Begins with a full fence. */
+void bide_idle_call(struct bide_worker *worker);
+
+/* Wakes all, whatever they do. */
+void bide_idle_call_all(struct bide_scheduler *scheduler);
+
+/* Whether it may search; it is counted then. */
+bool bide_idle_begin_search(struct bide_worker *self);
+
+/* It has found something, or gives up. Returns whether it was the last that searched. */
+bool bide_idle_end_search(struct bide_worker *self);
+
+/* Into the mask, and out again. */
+void bide_idle_enter(struct bide_worker *self);
+void bide_idle_leave(struct bide_worker *self);
+
+/* Whether anything is queued that any worker may run. A full fence stands before the look. */
+bool bide_idle_is_work_left(struct bide_scheduler *scheduler);
 
 /* --- dump.c --- */
 
@@ -226,8 +351,9 @@ void bide_overflow_equip(struct bide_worker *worker);
 /* The worker whose thread this is; NULL: none. Never inlined: a task may have changed threads. */
 struct bide_worker *bide_worker_self(void);
 
-/* Puts a QUEUED task where it will be found. Any thread. */
-void bide_worker_queue(struct bide_task_record *record, bool behind);
+/* Puts a task that is AWAKE where it will be found; `fresh`: it has not begun. A full fence stands between that
+ * and what the caller does next, unless the worker that queues is alone. Any thread. */
+void bide_worker_queue(struct bide_task_record *record, bool fresh);
 
 /* Leaves the current task for the worker's next, which makes of it what `left_for` says. Returns when it is
  * resumed, on whatever thread; never for BIDE_LEFT_FOR_GOOD. */
@@ -236,14 +362,31 @@ void bide_worker_leave(struct bide_task_record *self, int left_for);
 /* In the child of the task that forked: ends it, and its worker with it. */
 _Noreturn void bide_worker_return(struct bide_task_record *self);
 
-/* What a task's fiber does first: the arrival. */
-void bide_worker_arrive(void);
+/* What a task's fiber does first: the arrival, on the worker that runs it. */
+void bide_worker_arrive(struct bide_worker *self);
 
 /* Runs tasks until the scheduler has finished. */
 void bide_worker_run(struct bide_worker *worker);
 
-/* One task less is live; the last one ends the scheduler. */
-void bide_worker_gone(struct bide_scheduler *scheduler);
+/* Counts a task that is about to be spawned, and one that is gone; the last one ends the scheduler. `self`:
+ * the calling worker of the scheduler, or NULL. */
+void bide_worker_come(struct bide_scheduler *scheduler, struct bide_worker *self);
+void bide_worker_gone(struct bide_scheduler *scheduler, struct bide_worker *self);
+
+/* How many tasks there are, while none comes or goes. */
+size_t bide_worker_tasks(struct bide_scheduler *scheduler);
+
+/* --- limit.c --- */
+
+/* Sees to it that the task is woken at the deadline, or earlier. 0; BIDE_ETIMEDOUT: it has come; or why it cannot
+ * be, as bide_timer_error. */
+int bide_limit_arm(struct bide_task_record *record, bide_instant deadline);
+
+/* Whether the timer has fired since it was armed, so that the deadline may have come. */
+bool bide_limit_fired(const struct bide_task_record *record);
+
+/* The task is about to end. */
+void bide_limit_disarm(struct bide_task_record *record);
 
 /* --- task.c --- */
 
@@ -271,7 +414,7 @@ struct bide_task_record *bide_task_current(void);
  * caller's alone, but for its scheduler's end, which may cancel it. */
 int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
                    bide_task_function function, void *arg, const bide_task_options *options);
-void bide_task_start(struct bide_task_record *record);
+void bide_task_start(struct bide_task_record *record, const bide_task_options *options);
 
 /* Prepares a timer on the reactor that the workers serve, whatever the calling task or thread has entered. */
 void bide_task_init_timer(bide_timer *timer, bide_instant deadline);

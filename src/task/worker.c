@@ -1,119 +1,212 @@
 /* Workers: running tasks, looking for work, stealing it, parking. See task.h for the invariants.
  *
- * The rules of the search (whose queue first, how many may search at once, who wakes whom) are those of Go's
- * scheduler (D. Vyukov, "Scalable Go Scheduler Design Doc", 2012) and of Tokio's (C. Lerche, "Making the
- * Tokio scheduler 10x faster", 2019), with their constants.
+ * The order of the search is that of Go's scheduler and Tokio's (see idle.c), with their constants.
+ *
+ * With one worker nobody steals, and no locked operation is needed for what it does with its own tasks.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/assert.h"
-#include "os/fence.h"
+#include "os/compiler.h"
+#include "os/thread.h"
 #include "reactor/reactor.h"
 #include "task/task.h"
 
-/* Each so many switches a worker looks at the reactor, and first at the injection queue: prime, so that it
+/* After so many switches a worker looks at the reactor, and first at the injection queue: prime, so that it
  * falls into step with nothing. */
-#define LOOK_AROUND 61
+#define LOOK_AROUND 61u
 
 /* So many times in a row the slot goes before the queue: two tasks that wake each other do not starve the
  * rest. */
-#define SLOT_TURNS 3
+#define SLOT_TURNS 3u
 
 /* From the injection queue. */
-#define MOST_AT_ONCE 64
+#define MOST_AT_ONCE 64u
+
+/* What a worker counts at once in scheduler.live. */
+#define CREDITS ((size_t)64)
 
 struct bide_worker *bide_worker_self(void)
 {
     return bide_thread_self()->worker;
 }
 
-/* --- Waking idle workers --- */
+/* --- Counting tasks --- */
 
-/* Wakes one of the idle to search, unless one is searching already. seq_cst: see invariant 7. */
-static void call_one(struct bide_scheduler *scheduler)
+static void settle(struct bide_scheduler *scheduler, size_t count)
 {
-    bide_os_fence();
-    if (atomic_load(&scheduler->idle_mask) == 0 || atomic_load(&scheduler->searching) > 0) return;
-    struct bide_worker *worker = NULL;
-    bide_os_mutex_lock(&scheduler->idle_lock);
-    uint64_t mask = atomic_load_explicit(&scheduler->idle_mask, memory_order_relaxed);
-    if (mask != 0 && atomic_load(&scheduler->searching) == 0) {
-        unsigned index = 0;
-        while (!(mask >> index & 1))
-            index++;
-        worker = &scheduler->workers[index];
-        worker->searching = true;
-        atomic_fetch_add(&scheduler->searching, 1);
-        atomic_store(&scheduler->idle_mask, mask & ~(UINT64_C(1) << index));
+    /* seq_cst, as `closing`: who counts a task and then finds that the end has not begun is waited for */
+    if (count == 0 || atomic_fetch_sub(&scheduler->live, count) != count) return;
+    atomic_store(&scheduler->finished, true);
+    bide_idle_call_all(scheduler);
+}
+
+/* Written by the worker alone, read by who counts tasks. */
+static size_t get_credits(struct bide_worker *worker)
+{
+    return atomic_load_explicit(&worker->credits, memory_order_relaxed);
+}
+
+static void set_credits(struct bide_worker *self, size_t credits)
+{
+    atomic_store_explicit(&self->credits, credits, memory_order_relaxed);
+}
+
+static void settle_all(struct bide_worker *self)
+{
+    size_t credits = get_credits(self);
+    set_credits(self, 0);
+    settle(self->scheduler, credits);
+}
+
+void bide_worker_come(struct bide_scheduler *scheduler, struct bide_worker *self)
+{
+    if (!self) {
+        atomic_fetch_add(&scheduler->live, 1);
+        return;
     }
-    bide_os_mutex_unlock(&scheduler->idle_lock);
-    if (worker) worker->parker->cx.waker_.wake(worker->parker->cx.waker_.arg);
+    size_t credits = get_credits(self);
+    if (credits == 0) {
+        atomic_fetch_add(&scheduler->live, CREDITS);
+        credits = CREDITS;
+    }
+    set_credits(self, credits - 1);
 }
 
-/* It has found something, or gives up. Returns whether it was the last that searched. */
-static bool end_search(struct bide_worker *self)
+void bide_worker_gone(struct bide_scheduler *scheduler, struct bide_worker *self)
 {
-    if (!self->searching) return false;
-    self->searching = false;
-    return atomic_fetch_sub(&self->scheduler->searching, 1) == 1;
+    if (!self) {
+        settle(scheduler, 1);
+        return;
+    }
+    size_t credits = get_credits(self) + 1;
+    set_credits(self, credits);
+    /* relaxed: one that sees it late gives its credits back when it parks, or at its next task's end */
+    if (atomic_load_explicit(&scheduler->closing, memory_order_relaxed)) {
+        settle_all(self);
+    } else if (credits >= 2 * CREDITS) {
+        set_credits(self, credits - CREDITS);
+        settle(scheduler, CREDITS);
+    }
 }
 
-/* At most half of the workers search at once. */
-static bool begin_search(struct bide_worker *self)
+size_t bide_worker_tasks(struct bide_scheduler *scheduler)
 {
-    if (self->searching) return true;
-    if (atomic_load(&self->scheduler->searching) * 2 >= self->scheduler->count) return false;
-    self->searching = true;
-    atomic_fetch_add(&self->scheduler->searching, 1);
-    return true;
+    size_t tasks = atomic_load_explicit(&scheduler->live, memory_order_relaxed);
+    for (unsigned i = 0; i < scheduler->count; i++) {
+        size_t credits = get_credits(&scheduler->workers[i]);
+        tasks -= credits < tasks ? credits : tasks;
+    }
+    return tasks;
 }
 
 /* --- Queues --- */
 
-/* Where thieves find it too, of which one comes if any is idle: this worker may run another one for long. */
+/* At the end of the worker's own. Thieves find it there too, of which one comes if any is idle: this worker may
+ * run another one for long. */
 static void push(struct bide_worker *self, struct bide_task_record *record)
 {
-    bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
-    if (self->scheduler->count > 1) call_one(self->scheduler);
-}
-
-void bide_worker_queue(struct bide_task_record *record, bool behind)
-{
-    struct bide_scheduler *scheduler = record->scheduler;
-    struct bide_worker *self = bide_worker_self();
-    if (!self || self->scheduler != scheduler) {
-        (void)atomic_fetch_add_explicit(behind ? &scheduler->spawned_outside : &scheduler->woken_outside, 1,
-                                        memory_order_relaxed);
-        bide_inject_push(&scheduler->inject, &record->runnable);
-        call_one(scheduler);
+    if (record->home) {
+        bide_inject_push(&self->inbox, &record->runnable);
         return;
     }
-    bide_count(behind ? &self->counts.spawned : &self->counts.wakes);
-    struct bide_task_record *pushed = record;
-    /* A task that another one wakes goes next; those that the reactor wakes keep their order. */
-    if (!behind && !self->dispatching) pushed = atomic_exchange(&self->slot, record);
+    bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
+    if (!self->alone) bide_idle_call_one(self->scheduler);
+}
+
+/* What was in the slot, or NULL. */
+static struct bide_task_record *swap_slot(struct bide_worker *self, struct bide_task_record *record)
+{
+    if (!self->alone) return atomic_exchange_explicit(&self->slot, record, memory_order_acq_rel);
+    struct bide_task_record *before = atomic_load_explicit(&self->slot, memory_order_relaxed);
+    atomic_store_explicit(&self->slot, record, memory_order_relaxed);
+    return before;
+}
+
+/* By a thread that is none of the scheduler's workers. */
+static void queue_from_outside(struct bide_task_record *record, bool fresh)
+{
+    struct bide_scheduler *scheduler = record->scheduler;
+    struct bide_worker *home = record->home;
+    struct bide_door *door = scheduler->door;
+    /* As soon as the task is queued it may end, and so may its scheduler, which is still to be looked at here. */
+    bide_door_hold(door);
+    (void)atomic_fetch_add_explicit(fresh ? &scheduler->spawned_outside : &scheduler->woken_outside, 1,
+                                    memory_order_relaxed);
+    bide_inject_push(home ? &home->inbox : &scheduler->inject, &record->runnable);
+    if (home)
+        bide_idle_call(home);
+    else
+        bide_idle_call_one(scheduler);
+    bide_door_release(door);
+}
+
+void bide_worker_queue(struct bide_task_record *record, bool fresh)
+{
+    struct bide_worker *self = bide_worker_self();
+    if (!self || self->scheduler != record->scheduler) {
+        queue_from_outside(record, fresh);
+        return;
+    }
+    bide_count(fresh ? &self->counts.spawned : &self->counts.wakes);
+    if (record->home) {
+        struct bide_worker *home = record->home;
+        bide_inject_push(&home->inbox, &record->runnable);
+        if (!self->alone) bide_idle_call(home);
+    } else if (fresh) {
+        push(self, record);
+    } else if (self->dispatching) {
+        /* In the order of the reactor's wakes. The first one runs at once: who else is needed for the others is
+         * told when all are there. */
+        bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
+    } else {
+        /* A task that another one wakes goes next. */
+        struct bide_task_record *pushed = swap_slot(self, record);
+        if (pushed)
+            push(self, pushed);
+        else if (!self->alone)
+            bide_idle_call_one(self->scheduler);
+    }
     if (self->parking) self->parker->cx.waker_.wake(self->parker->cx.waker_.arg);
-    if (pushed)
-        push(self, pushed);
-    else if (scheduler->count > 1)
-        call_one(scheduler);
 }
 
 static struct bide_task_record *from_slot(struct bide_worker *self)
 {
     if (self->slot_turns >= SLOT_TURNS || !atomic_load_explicit(&self->slot, memory_order_relaxed))
         return NULL;
-    struct bide_task_record *record = atomic_exchange(&self->slot, NULL);
+    struct bide_task_record *record = swap_slot(self, NULL);
     if (record) self->slot_turns++;
     return record;
 }
 
-/* Of its own: the slot, then the ring, then the slot after all. */
-static struct bide_task_record *from_own(struct bide_worker *self)
+static struct bide_task_record *from_inbox(struct bide_worker *self)
+{
+    struct bide_runnable *first;
+    (void)bide_inject_take(&self->inbox, &first, 1);
+    return (struct bide_task_record *)first;
+}
+
+static inline struct bide_task_record *from_ring(struct bide_worker *self)
+{
+    return (struct bide_task_record *)(self->alone ? bide_deque_pop_alone(&self->deque)
+                                                   : bide_deque_pop(&self->deque));
+}
+
+/* The ring and the inbox take turns. */
+static BIDE_OS_NOINLINE struct bide_task_record *from_ring_or_inbox(struct bide_worker *self)
+{
+    struct bide_task_record *record = self->inbox_had_turn ? NULL : from_inbox(self);
+    self->inbox_had_turn = record != NULL;
+    if (!record) record = from_ring(self);
+    return record ? record : from_inbox(self);
+}
+
+/* Of its own: the slot, then the others, then the slot after all. */
+static inline struct bide_task_record *from_own(struct bide_worker *self)
 {
     struct bide_task_record *record = from_slot(self);
     if (record) return record;
     self->slot_turns = 0;
-    record = (struct bide_task_record *)bide_deque_pop(&self->deque);
+    record = bide_inject_length(&self->inbox) > 0 ? from_ring_or_inbox(self) : from_ring(self);
     return record ? record : from_slot(self);
 }
 
@@ -138,7 +231,7 @@ static struct bide_task_record *from_inject(struct bide_worker *self)
 static struct bide_task_record *steal(struct bide_worker *self)
 {
     struct bide_scheduler *scheduler = self->scheduler;
-    unsigned start = bide_thread_random(bide_thread_self()) % scheduler->count;
+    unsigned start = bide_thread_random(self->thread_data) % scheduler->count;
     for (int pass = 0; pass < 2; pass++)
         for (unsigned i = 0; i < scheduler->count; i++) {
             struct bide_worker *victim = &scheduler->workers[(start + i) % scheduler->count];
@@ -146,7 +239,8 @@ static struct bide_task_record *steal(struct bide_worker *self)
             struct bide_task_record *record =
                 (struct bide_task_record *)bide_deque_steal(&victim->deque, &self->deque);
             /* What is in a slot is about to be run: taken only if there is nothing else. */
-            if (!record && pass == 1) record = atomic_exchange(&victim->slot, NULL);
+            if (!record && pass == 1 && atomic_load_explicit(&victim->slot, memory_order_relaxed))
+                record = swap_slot(victim, NULL);
             if (!record) continue;
             bide_count(&self->counts.steals);
             return record;
@@ -157,90 +251,82 @@ static struct bide_task_record *steal(struct bide_worker *self)
 static struct bide_task_record *search(struct bide_worker *self)
 {
     struct bide_task_record *record = from_inject(self);
-    if (record || self->scheduler->count == 1 || !begin_search(self)) return record;
+    if (record || self->alone || !bide_idle_begin_search(self)) return record;
     record = steal(self);
     return record ? record : from_inject(self);
 }
 
-/* seq_cst fence: "I am in the idle mask" comes before the looks. */
-static bool is_work_left(struct bide_scheduler *scheduler)
-{
-    bide_os_fence();
-    if (bide_inject_length(&scheduler->inject) > 0) return true;
-    for (unsigned i = 0; i < scheduler->count; i++)
-        if (bide_deque_length(&scheduler->workers[i].deque) > 0 || atomic_load(&scheduler->workers[i].slot))
-            return true;
-    return false;
-}
-
 /* --- Switching --- */
 
-static void prepare(struct bide_worker *self, struct bide_task_record *record)
+static inline void prepare(struct bide_worker *self, struct bide_task_record *record)
 {
-    struct bide_thread *thread = bide_thread_self();
-    /* seq_cst: "run, then look" here against "publish, then wake" in wakers, which do nothing for a QUEUED
-     * task */
-    if (record) atomic_store(&record->state, BIDE_TASK_RUNNING);
-    if (record) thread->reactor = record->reactor;
-    thread->awaiter = record ? &record->awaiter : NULL;
+    struct bide_thread *thread = self->thread_data;
     /* release: who dumps reads the record's number */
     atomic_store_explicit(&self->current, record, memory_order_release);
-    if (record) bide_count(&self->counts.switches);
-    self->tick++;
+    if (!record) {
+        thread->awaiter = NULL;
+        return;
+    }
+    atomic_store_explicit(&record->worker, self, memory_order_relaxed);
+    thread->reactor = record->reactor;
+    thread->awaiter = &record->awaiter;
+    bide_count(&self->counts.switches);
+    self->turns_left--;
 }
 
-void bide_worker_arrive(void)
+void bide_worker_arrive(struct bide_worker *self)
 {
-    struct bide_worker *self = bide_worker_self();
     struct bide_task_record *left = self->left;
     if (!left) return;
     self->left = NULL;
-    uint32_t expected = BIDE_TASK_RUNNING;
-    switch (self->left_for) {
-    case BIDE_LEFT_TO_PARK:
-        if (atomic_compare_exchange_strong(&left->state, &expected, BIDE_TASK_PARKED)) return;
-        /* Woken meanwhile. */
-        atomic_store(&left->state, BIDE_TASK_QUEUED);
-        push(self, left);
-        return;
-    case BIDE_LEFT_TO_YIELD:
-        atomic_store(&left->state, BIDE_TASK_QUEUED);
-        push(self, left);
-        return;
-    default: {
-        struct bide_scheduler *scheduler = left->scheduler;
+    if (self->left_for == BIDE_LEFT_FOR_GOOD) {
+        struct bide_scheduler *scheduler = self->scheduler;
         bool main_task = left == scheduler->main;
-        if (main_task) scheduler->value = left->value;
-        bide_record_end(left);
+        if (main_task) scheduler->value = atomic_load_explicit(&left->value, memory_order_relaxed);
+        bide_record_end(self, left);
         if (main_task) {
             atomic_store(&scheduler->closing, true);
             bide_record_cancel_all(scheduler);
         }
-        bide_worker_gone(scheduler);
+        bide_worker_gone(scheduler, self);
+        return;
     }
+    if (self->left_for == BIDE_LEFT_TO_PARK) {
+        uint32_t expected = BIDE_TASK_AWAKE;
+        /* release: who wakes it sees what was saved */
+        if (atomic_compare_exchange_strong_explicit(&left->state, &expected, BIDE_TASK_PARKED,
+                                                    memory_order_release, memory_order_relaxed))
+            return;
+        /* Woken meanwhile. acquire: the task sees what its wakers have done. An exchange, so that this holds for
+         * the last of them. */
+        atomic_exchange_explicit(&left->state, BIDE_TASK_AWAKE, memory_order_acquire);
     }
+    push(self, left);
 }
 
 void bide_worker_leave(struct bide_task_record *record, int left_for)
 {
-    struct bide_worker *self = bide_worker_self();
-    struct bide_thread *thread = bide_thread_self();
-    BIDE_ASSERT(atomic_load_explicit(&self->current, memory_order_relaxed) == record);
-    struct bide_task_record *next = self->tick % LOOK_AROUND == 0 ? NULL : from_own(self);
-    if (!next && left_for == BIDE_LEFT_TO_YIELD && self->tick % LOOK_AROUND != 0 &&
-        bide_inject_length(&self->scheduler->inject) == 0) {
-        self->tick++;
-        return;
+    struct bide_worker *self = atomic_load_explicit(&record->worker, memory_order_relaxed);
+    BIDE_ASSERT(atomic_load_explicit(&self->current, memory_order_relaxed) == record &&
+                self == bide_worker_self());
+    struct bide_task_record *next = NULL;
+    if (self->turns_left > 0) {
+        next = from_own(self);
+        if (!next && left_for == BIDE_LEFT_TO_YIELD && bide_inject_length(&self->scheduler->inject) == 0) {
+            self->turns_left--;
+            return;
+        }
     }
-    record->reactor = thread->reactor;
+    record->reactor = self->thread_data->reactor;
     record->since = self->now;
+    atomic_store_explicit(&record->worker, NULL, memory_order_relaxed);
     self->left = record;
     self->left_for = left_for;
     prepare(self, next);
     struct bide_fiber *to = next ? &next->fiber : &self->fiber;
     if (left_for == BIDE_LEFT_FOR_GOOD) bide_fiber_exit(&record->fiber, to);
     bide_fiber_switch(&record->fiber, to);
-    bide_worker_arrive();
+    bide_worker_arrive(atomic_load_explicit(&record->worker, memory_order_relaxed));
 }
 
 void bide_worker_return(struct bide_task_record *record)
@@ -249,7 +335,7 @@ void bide_worker_return(struct bide_task_record *record)
     struct bide_worker *self = thread->parents;
     thread->parents = NULL;
     self->scheduler->forked = true;
-    self->scheduler->value = record->value;
+    self->scheduler->value = atomic_load_explicit(&record->value, memory_order_relaxed);
     bide_fiber_exit(&record->fiber, &self->fiber);
 }
 
@@ -266,47 +352,64 @@ static void look_around(struct bide_worker *self)
 static void park(struct bide_worker *self)
 {
     struct bide_scheduler *scheduler = self->scheduler;
-    uint64_t bit = UINT64_C(1) << self->index;
-    bide_os_mutex_lock(&scheduler->idle_lock);
-    (void)end_search(self);
-    atomic_fetch_or(&scheduler->idle_mask, bit);
-    bide_os_mutex_unlock(&scheduler->idle_lock);
-    /* Invariant 7. It may be this worker that is called. */
-    if (is_work_left(scheduler)) call_one(scheduler);
+    settle_all(self);
+    bide_idle_enter(self);
+    /* Invariant 8, also for the inbox. It may be this worker that is called. */
+    if (bide_idle_is_work_left(scheduler)) bide_idle_call_one(scheduler);
     bide_count(&self->counts.parks);
     self->parking = self->dispatching = true;
-    if (!atomic_load(&scheduler->finished)) {
+    if (!atomic_load(&scheduler->finished) && bide_inject_length(&self->inbox) == 0) {
         int error = bide_driver_park(scheduler->reactor, self->parker, BIDE_NEVER);
         /* The poller failed: the kernel is short of memory. Not again at once. */
         if (error < 0)
             bide_os_futex_wait(&self->parker->state, BIDE_PARKER_EMPTY, bide_after(BIDE_MILLISECONDS(10)));
     }
     self->parking = self->dispatching = false;
+    self->dispatched = true;
     look_around(self);
-    bide_os_mutex_lock(&scheduler->idle_lock);
-    atomic_fetch_and(&scheduler->idle_mask, ~bit);
-    bide_os_mutex_unlock(&scheduler->idle_lock);
+    bide_idle_leave(self);
+}
+
+/* A turn at the reactor, without waiting. */
+static void look_at_reactor(struct bide_worker *self)
+{
+    self->turns_left = LOOK_AROUND;
+    self->dispatching = true;
+    bide_driver_yield(self->scheduler->reactor, self->parker);
+    self->dispatching = false;
+    self->dispatched = true;
+    look_around(self);
 }
 
 static struct bide_task_record *find(struct bide_worker *self)
 {
     struct bide_task_record *record = NULL;
-    if (self->tick % LOOK_AROUND == 0) {
-        self->tick++;
-        self->dispatching = true;
-        bide_driver_yield(self->scheduler->reactor, self->parker);
-        self->dispatching = false;
-        look_around(self);
+    if (self->turns_left == 0) {
+        look_at_reactor(self);
         record = from_inject(self);
     }
     if (!record) record = from_own(self);
     return record ? record : search(self);
 }
 
+/* Others may be needed too: if this was the only one that searched, or if the reactor has woken more tasks than
+ * the one that runs now. */
+static void call_others(struct bide_worker *self)
+{
+    bool last = bide_idle_end_search(self);
+    bool more = self->dispatched && bide_deque_length(&self->deque) > 0;
+    self->dispatched = false;
+    if (!self->alone && (more || (last && bide_idle_is_work_left(self->scheduler))))
+        bide_idle_call_one(self->scheduler);
+}
+
 void bide_worker_run(struct bide_worker *self)
 {
     struct bide_thread *thread = bide_thread_self();
     struct bide_reactor *reactor = thread->reactor;
+    int cancelable = bide_os_cancel_disable();
+    self->thread_data = thread;
+    self->turns_left = LOOK_AROUND;
     thread->worker = self;
     look_around(self);
     bide_fiber_adopt(&self->fiber);
@@ -316,26 +419,17 @@ void bide_worker_run(struct bide_worker *self)
             park(self);
             continue;
         }
-        /* Others may be needed too, if this was the only one that searched. */
-        if (end_search(self)) call_one(self->scheduler);
+        call_others(self);
         prepare(self, record);
         bide_fiber_switch(&self->fiber, &record->fiber);
         if (self->scheduler->forked) return;
-        bide_worker_arrive();
+        bide_worker_arrive(self);
     }
-    (void)end_search(self);
+    (void)bide_idle_end_search(self);
     bide_fiber_retire(&self->fiber);
     bide_os_fault_stack_free(&self->fault_stack);
+    bide_record_cache_drain(&self->records);
     thread->worker = NULL;
     thread->reactor = reactor;
-}
-
-void bide_worker_gone(struct bide_scheduler *scheduler)
-{
-    if (atomic_fetch_sub(&scheduler->live, 1) != 1) return;
-    atomic_store(&scheduler->finished, true);
-    for (unsigned i = 0; i < scheduler->count; i++) {
-        struct bide_parker *parker = scheduler->workers[i].parker;
-        if (parker) parker->cx.waker_.wake(parker->cx.waker_.arg);
-    }
+    bide_os_cancel_restore(cancelable);
 }
