@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/host.h>
 
+#include "os/compiler.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -13,11 +15,8 @@ struct text {
     bool full;
 };
 
-#ifdef __GNUC__
-__attribute__((format(printf, 2, 3)))
-#endif
-static void
-add(struct text *text, const char *format, ...)
+static void add(struct text *text, const char *format, ...) BIDE_OS_PRINTF(2, 3);
+static void add(struct text *text, const char *format, ...)
 {
     if (text->full) return;
     size_t room = text->capacity - text->length;

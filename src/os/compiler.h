@@ -4,8 +4,15 @@
 #define BIDE_OS_COMPILER_H
 
 #include <stdint.h>
+#include <stdio.h> /* __MINGW_PRINTF_FORMAT */
 
 #if defined(__GNUC__)
+/* Which argument is a format, and where its own begin. */
+#if defined(__MINGW_PRINTF_FORMAT)
+#define BIDE_OS_PRINTF(format_, first) __attribute__((format(__MINGW_PRINTF_FORMAT, format_, first)))
+#else
+#define BIDE_OS_PRINTF(format_, first) __attribute__((format(printf, format_, first)))
+#endif
 /* Keeps a rare path out of the common one, which then saves no registers. */
 #define BIDE_OS_NOINLINE __attribute__((noinline))
 /* Memory that will be used soon. The address need not be valid: a hint never faults. */
@@ -15,6 +22,7 @@
  * the static surplus that a dlopened library gets. */
 #define BIDE_OS_STATIC_TLS __attribute__((tls_model("initial-exec")))
 #else
+#define BIDE_OS_PRINTF(format_, first)
 #define BIDE_OS_NOINLINE
 #define BIDE_OS_PREFETCH(address) ((void)(address))
 #define BIDE_OS_STATIC_TLS

@@ -3,25 +3,26 @@
 #define _GNU_SOURCE /* EAI_NODATA, EAI_ADDRFAMILY */
 #include "os/lookup.h"
 
-#include <netdb.h>
+#include "os/sockets.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 /* In the words of getaddrinfo(3). To be called before anything else changes errno. */
 static int error_of(int code)
 {
     switch (code) {
+#ifdef EAI_SYSTEM
     case EAI_SYSTEM: return bide_last_error();
-    case EAI_NONAME: return BIDE_ERESOLVE_NONAME;
-#ifdef EAI_NODATA /* extensions of the GNU C library and others */
-    case EAI_NODATA:
+#endif
+    case EAI_NONAME:
+        return BIDE_ERESOLVE_NONAME;
+/* Extensions of the GNU C library and others, and on some systems EAI_NONAME by another name. */
+#if defined EAI_NODATA && EAI_NODATA != EAI_NONAME
+    case EAI_NODATA: return BIDE_ERESOLVE_NODATA;
 #endif
 #ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY:
-#endif
-#if defined EAI_NODATA || defined EAI_ADDRFAMILY
-        return BIDE_ERESOLVE_NODATA;
+    case EAI_ADDRFAMILY: return BIDE_ERESOLVE_NODATA;
 #endif
     case EAI_AGAIN: return BIDE_ERESOLVE_AGAIN;
     case EAI_SERVICE: return BIDE_ERESOLVE_SERVICE;
@@ -76,9 +77,10 @@ int bide_os_look_up(const struct bide_os_lookup *lookup, bide_address **out, siz
     hints.ai_family = system_family(lookup->family);
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = lookup->configured ? AI_ADDRCONFIG : 0;
+    int error = bide_os_sockets_start();
+    if (error) return error;
     int code = getaddrinfo(lookup->host, lookup->service, &hints, &list);
     if (code != 0) return error_of(code);
-    int error = 0;
     size_t length = length_of(list);
     bide_address *addresses = calloc(length ? length : 1, sizeof *addresses);
     size_t found = addresses ? copy(addresses, list) : 0;

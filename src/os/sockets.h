@@ -1,10 +1,33 @@
-/* The system's headers of sockets and addresses, and the length that addresses of the BSDs and macOS begin with.
+/* The system's headers of sockets and addresses, what it takes before they can be used, and the length that
+ * addresses of the BSDs and macOS begin with.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_SOCKETS_H
 #define BIDE_OS_SOCKETS_H
 
+#ifdef _WIN32
+
+#include "os/system_windows.h"
+
+/* Starts the system's sockets, once; further calls cost a load. 0 or an error. To be called before anything
+ * that makes or takes a socket, or looks a name up. */
+int bide_os_sockets_start(void);
+
+/* A socket's family and type. BIDE_ENOTSOCK, BIDE_EBADF. */
+int bide_os_socket_look(bide_fd fd, int *family, int *type);
+
+#define BIDE_OS_ABSTRACT_NAMES false
+
+/* Addresses have no length inside. */
+static inline void bide_os_sockaddr_set_length(void *sockaddr, size_t length)
+{
+    (void)sockaddr, (void)length;
+}
+
+#else
+
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +54,12 @@ static inline void bide_os_sockaddr_set_length(void *sockaddr, size_t length)
     (void)sockaddr, (void)length;
 #endif
 }
+
+static inline int bide_os_sockets_start(void)
+{
+    return 0;
+}
+
+#endif
 
 #endif

@@ -5,9 +5,12 @@
 
 #include <bide/time.h>
 
+#ifdef _WIN32
+typedef void *bide_os_thread; /* a HANDLE */
+#else
 #include <pthread.h>
-
 typedef pthread_t bide_os_thread;
+#endif
 
 /* Starts a thread that runs function(arg). It is named (at most 15 bytes on Linux) and blocks all signals
  * but the synchronous ones (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT), so that handlers

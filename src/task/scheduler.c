@@ -4,6 +4,7 @@
  *                                 (all are cancelled, none is spawned)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "os/aligned.h"
 #include "os/fork.h"
 #include "os/processors.h"
 #include "reactor/reactor.h"
@@ -28,7 +29,7 @@ static void free_workers(struct bide_scheduler *scheduler)
     bide_shelf_destroy(scheduler);
     for (unsigned i = 0; i < scheduler->count; i++)
         if (scheduler->workers[i].parker) bide_parker_delete(scheduler->workers[i].parker);
-    free(scheduler->workers);
+    bide_os_aligned_free(scheduler->workers);
 }
 
 static int make_workers(struct bide_scheduler *scheduler)
@@ -37,7 +38,7 @@ static int make_workers(struct bide_scheduler *scheduler)
     if (error) return error;
     /* Whole cache lines: queues begin on one. */
     size_t size = (scheduler->count * sizeof *scheduler->workers + 63) / 64 * 64;
-    scheduler->workers = aligned_alloc(64, size);
+    scheduler->workers = bide_os_aligned_alloc(64, size);
     if (!scheduler->workers) return BIDE_ENOMEM;
     memset(scheduler->workers, 0, size);
     for (unsigned i = 0; i < scheduler->count; i++) {
