@@ -20,12 +20,8 @@
 #define BIDE_VERSION_NUMBER (BIDE_VERSION_MAJOR * 10000 + BIDE_VERSION_MINOR * 100 + BIDE_VERSION_PATCH)
 
 #if defined(_WIN32) && defined(BIDE_SHARED)
-#ifdef BIDE_BUILDING
-#define BIDE_API __declspec(dllexport)
-#else
 #define BIDE_API __declspec(dllimport)
-#endif
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(_WIN32)
 /** Marks a function of the public interface. */
 #define BIDE_API __attribute__((visibility("default")))
 #else

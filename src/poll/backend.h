@@ -64,6 +64,7 @@ struct bide_poller {
 
 extern const bide_poll_backend bide_poll_backend_epoll;
 extern const bide_poll_backend bide_poll_backend_poll;
+extern const bide_poll_backend bide_poll_backend_iocp;
 
 /* What is left until the deadline: BIDE_DURATION_MAX for BIDE_NEVER, 0 when it has passed. Reads the clock
  * only if it has to. */

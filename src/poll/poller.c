@@ -39,7 +39,11 @@ static const bide_poll_backend *const backends[] = {
 #ifdef __linux__
     &bide_poll_backend_epoll,
 #endif
+#ifdef _WIN32
+    &bide_poll_backend_iocp,
+#else
     &bide_poll_backend_poll,
+#endif
 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
