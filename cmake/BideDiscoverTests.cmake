@@ -7,15 +7,19 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 if(CMAKE_SCRIPT_MODE_FILE)
-  execute_process(COMMAND "${PROGRAM}" --list OUTPUT_VARIABLE tests RESULT_VARIABLE status)
+  execute_process(COMMAND ${EMULATOR} "${PROGRAM}" --list OUTPUT_VARIABLE tests RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "${PROGRAM} --list failed: ${status}")
   endif()
   string(REGEX REPLACE "\n" ";" tests "${tests}")
   set(text "")
+  set(words "")
+  foreach(word IN LISTS EMULATOR)
+    string(APPEND words " [==[${word}]==]")
+  endforeach()
   foreach(test IN LISTS tests)
     if(test)
-      string(APPEND text "add_test([==[${NAME}/${test}]==] [==[${PROGRAM}]==] [==[${test}]==])\n")
+      string(APPEND text "add_test([==[${NAME}/${test}]==] ${words} [==[${PROGRAM}]==] [==[${test}]==])\n")
       string(APPEND text "set_tests_properties([==[${NAME}/${test}]==] PROPERTIES ${PROPERTIES})\n")
     endif()
   endforeach()
@@ -34,7 +38,7 @@ function(bide_discover_tests name)
   set(entries "${CMAKE_CURRENT_BINARY_DIR}/${name}_entries.cmake")
   add_custom_command(TARGET ${name} POST_BUILD
     BYPRODUCTS "${entries}"
-    COMMAND "${CMAKE_COMMAND}" -D "PROGRAM=$<TARGET_FILE:${name}>" -D "NAME=${name}" -D "ENTRIES=${entries}"
+    COMMAND "${CMAKE_COMMAND}" -D "PROGRAM=$<TARGET_FILE:${name}>" -D "NAME=${name}" -D "EMULATOR=${CMAKE_CROSSCOMPILING_EMULATOR}" -D "ENTRIES=${entries}"
             -D "PROPERTIES=${properties}" -P "${BIDE_DISCOVER_SCRIPT}"
     VERBATIM)
   # A program that is not built yet is a failing test rather than none.

@@ -32,7 +32,7 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT BIDE_PORTABLE)
   list(APPEND BIDE_POLL epoll wake_linux)
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   list(APPEND BIDE_OS
-       buffers_windows clock_windows environment_windows error_windows fork_windows futex_windows io_windows
+       buffers_windows clock_windows environment_windows error_windows fault_windows fork_windows futex_windows io_windows
        message_windows options_windows pages_windows processors_windows sendfile_windows socket_unix_windows
        socket_windows standard_windows system_windows thread_windows)
   list(APPEND BIDE_POLL afd iocp)

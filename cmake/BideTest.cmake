@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 option(BIDE_TEST_STANDALONE "Run the tests with their own runner even where Criterion is installed" OFF)
+if(WIN32)
+  set(BIDE_TEST_STANDALONE ON)
+endif()
 if(NOT BIDE_TEST_STANDALONE)
   find_package(Criterion QUIET)
   if(NOT Criterion_FOUND)
@@ -11,16 +14,27 @@ if(NOT BIDE_TEST_STANDALONE)
 endif()
 
 # What every test program shares: questions about its own process, and the runner.
-add_library(bide_test_support STATIC support/check.c)
+if(WIN32)
+  # With as much of POSIX as tests are written in, found before the system's headers.
+  add_library(bide_test_support STATIC windows/check.c windows/posix.c)
+  target_include_directories(bide_test_support SYSTEM BEFORE PUBLIC windows)
+  target_include_directories(bide_test_support PRIVATE "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+  target_link_libraries(bide_test_support PUBLIC -Wl,-Bstatic -lpthread -Wl,-Bdynamic)
+  set(BIDE_TEST_PROCESSES windows/runner.c windows/skips.c)
+else()
+  add_library(bide_test_support STATIC support/check.c)
+  set(BIDE_TEST_PROCESSES support/runner_fork.c)
+endif()
 target_include_directories(bide_test_support PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
 bide_compile_options(bide_test_support)
 if(Criterion_FOUND)
   target_link_libraries(bide_test_support PUBLIC Criterion::Criterion)
 else()
   # The runner defines main, which the linker looks for in an archive last: as objects it is always there.
-  add_library(bide_test_runner OBJECT support/runner.c)
+  add_library(bide_test_runner OBJECT support/runner.c ${BIDE_TEST_PROCESSES})
   bide_compile_options(bide_test_runner)
-  target_include_directories(bide_test_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
+  target_include_directories(bide_test_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/src"
+    "${PROJECT_SOURCE_DIR}/include")
   target_sources(bide_test_support INTERFACE $<TARGET_OBJECTS:bide_test_runner>)
   target_compile_definitions(bide_test_support INTERFACE BIDE_TEST_STANDALONE=1)
 endif()
@@ -35,10 +49,12 @@ set(BIDE_WRAPPED
     pthread_create pthread_sigmask sigpending sigtimedwait pthread_key_create pthread_setspecific
     malloc calloc realloc aligned_alloc posix_memalign)
 list(TRANSFORM BIDE_WRAPPED PREPEND "LINKER:--wrap=" OUTPUT_VARIABLE BIDE_WRAP_OPTIONS)
+if(NOT WIN32)
 add_library(bide_test_calls OBJECT support/syscalls.c)
 bide_compile_options(bide_test_calls)
 target_include_directories(bide_test_calls PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
 target_link_options(bide_test_calls INTERFACE ${BIDE_WRAP_OPTIONS})
+endif()
 
 # The runners check for leaks after each test: at exit it would be too late, and twice.
 set(BIDE_TEST_ENVIRONMENT
@@ -72,6 +88,10 @@ function(bide_add_test name)
   add_executable(${name} ${name}.c ${arg_SOURCES})
   bide_compile_options(${name})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  if(WIN32)
+    # Tests hold descriptors in an int.
+    target_compile_options(${name} PRIVATE -Wno-sign-conversion -Wno-conversion)
+  endif()
   if(arg_WRAP)
     target_link_libraries(${name} PRIVATE bide_test_calls)
   endif()

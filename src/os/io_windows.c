@@ -76,7 +76,12 @@ bide_ssize bide_os_readv(bide_fd fd, const bide_buffer *buffers, size_t count)
 
 bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t length)
 {
-    (void)kind;
+    /* What is no socket is a file or a console, to which the library writes text. */
+    if (kind & BIDE_OS_FILE) {
+        DWORD written = 0;
+        bool done = WriteFile((HANDLE)fd, buffer, (DWORD)int_length(length), &written, NULL) != 0;
+        return done ? (bide_ssize)written : bide_last_error();
+    }
     int count = send(fd, buffer, int_length(length), 0);
     return count >= 0 ? count : bide_os_socket_error(fd);
 }

@@ -1,24 +1,20 @@
-/* Our own test runner: see runner.h.
+/* Our own test runner: see runner.h. How a test gets a process of its own is in runner_fork.c, and for Windows
+ * in windows/runner.c.
  *
- * Each test runs in a child made by fork while the parent has one thread only, so that tests share nothing, a
- * test may use SIGALRM itself, and a hung one can be killed. The child ends by exit(3) for the sanitizers to
- * have their say; that is why the assertion macros do not abort.
+ * A test's process ends by exit(3) for the sanitizers to have their say; that is why the assertion macros do
+ * not abort.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
-#include "support/runner.h"
+#include "support/runner_process.h"
 
-#include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { PASSED = 0, FAILED = 1, SKIPPED = 77 };
+enum { PASSED = BIDE_TEST_PASSED, FAILED = BIDE_TEST_FAILED, SKIPPED = BIDE_TEST_SKIPPED };
 
 static struct bide_test *tests;
 static struct bide_test **tests_end = &tests;
@@ -97,7 +93,7 @@ static void settle_threads(void)
 #endif
 }
 
-static _Noreturn void run_here(const struct bide_test *test, const struct bide_test_options *suite)
+void bide_test_run_here(const struct bide_test *test, const struct bide_test_options *suite)
 {
     settle_threads();
     call(suite->init);
@@ -109,72 +105,12 @@ static _Noreturn void run_here(const struct bide_test *test, const struct bide_t
     exit(PASSED);
 }
 
-/* Waits for the child, or kills it after `seconds` (0: never) and tells so. SIGCHLD is blocked here. */
-static int wait_for(pid_t child, double seconds, bool *timed_out)
-{
-    sigset_t child_ended;
-    (void)sigemptyset(&child_ended);
-    (void)sigaddset(&child_ended, SIGCHLD);
-    struct timespec limit = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    *timed_out = false;
-    if (seconds > 0) {
-        int got;
-        do
-            got = sigtimedwait(&child_ended, NULL, &limit);
-        while (got < 0 && errno == EINTR);
-        if (got < 0) {
-            *timed_out = true;
-            (void)kill(child, SIGKILL);
-        }
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    return status;
-}
-
-/* Judges how the child ended against what the test expects. */
-static int verdict(const struct bide_test_options *expected, int status, double timeout, bool timed_out)
-{
-    if (timed_out) {
-        (void)fprintf(stderr, "timed out after %g s\n", timeout);
-        return FAILED;
-    }
-    int by_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
-    if (by_signal == expected->signal && code == expected->exit_code) return PASSED;
-    if (by_signal == 0 && code == SKIPPED) return SKIPPED;
-    if (by_signal != expected->signal)
-        (void)fprintf(stderr, "ended by signal %d, expected %d\n", by_signal, expected->signal);
-    if (code != expected->exit_code)
-        (void)fprintf(stderr, "ended with status %d, expected %d\n", code, expected->exit_code);
-    return FAILED;
-}
-
-static int run(const struct bide_test *test)
+static int run(const struct bide_test *test, bool alone)
 {
     struct bide_test_options suite = suite_options(test->suite);
     if (test->options.disabled || suite.disabled) return SKIPPED;
     double timeout = test->options.timeout > 0 ? test->options.timeout : suite.timeout;
-
-    sigset_t child_ended, before;
-    (void)sigemptyset(&child_ended);
-    (void)sigaddset(&child_ended, SIGCHLD);
-    (void)sigprocmask(SIG_BLOCK, &child_ended, &before);
-    (void)fflush(NULL);
-    pid_t child = fork();
-    if (child < 0) {
-        perror("fork");
-        return FAILED;
-    }
-    if (child == 0) {
-        (void)sigprocmask(SIG_SETMASK, &before, NULL);
-        run_here(test, &suite);
-    }
-    bool timed_out;
-    int status = wait_for(child, timeout, &timed_out);
-    (void)sigprocmask(SIG_SETMASK, &before, NULL);
-    return verdict(&test->options, status, timeout, timed_out);
+    return bide_test_run_apart(test, &suite, timeout, alone);
 }
 
 static const char *word(int result)
@@ -202,7 +138,7 @@ int main(int argc, char **argv)
             (void)printf("%s/%s\n", test->suite, test->name);
             continue;
         }
-        last = run(test);
+        last = run(test, wanted != NULL);
         ran++;
         failed += last == FAILED;
         (void)printf("%s/%s: %s\n", test->suite, test->name, word(last));

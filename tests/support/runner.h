@@ -17,9 +17,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h> /* __MINGW_PRINTF_FORMAT */
 #include <string.h>
 
+#ifdef __MINGW_PRINTF_FORMAT
+#define BIDE_TEST_PRINTF(text, arguments) __attribute__((format(__MINGW_PRINTF_FORMAT, text, arguments)))
+#else
 #define BIDE_TEST_PRINTF(text, arguments) __attribute__((format(printf, text, arguments)))
+#endif
 
 /* What may be set for a test or a suite: `.timeout = 5`. Zero is the default of each. */
 struct bide_test_options {

@@ -1,0 +1,58 @@
+#!/bin/sh
+# Builds the library and the tests that make sense on Windows with Debian's mingw-w64, and runs them under Wine.
+# Ends with "N passed, N failed, N skipped"; each test that is skipped is named with the reason.
+#
+#   sh scripts/test-windows.sh             all of them
+#   sh scripts/test-windows.sh -R poller   further arguments go to ctest
+#
+# Installs what it needs with apt-get, as root or through sudo. Wine's prefix is made once, in build/wine.
+#
+# SPDX-License-Identifier: MIT OR Apache-2.0
+set -eu
+cd "$(dirname "$0")/.."
+
+packages=
+command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1 || packages="$packages gcc-mingw-w64-x86-64"
+command -v cmake >/dev/null 2>&1 || packages="$packages cmake"
+command -v ninja >/dev/null 2>&1 || packages="$packages ninja-build"
+[ -x /usr/lib/wine/wine64 ] || command -v wine64 >/dev/null 2>&1 || packages="$packages wine64"
+command -v wineserver >/dev/null 2>&1 || packages="$packages wine"
+if [ -n "$packages" ]; then
+    root=
+    [ "$(id -u)" -eq 0 ] || root=sudo
+    $root apt-get update -q
+    # shellcheck disable=SC2086
+    $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+fi
+
+build=build/windows
+mkdir -p build/wine
+WINEPREFIX=$(pwd)/build/wine
+WINEDEBUG=-all
+WINEDLLOVERRIDES='mscoree,mshtml=' # asks for no downloads
+DISPLAY=
+export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES DISPLAY
+wine=/usr/lib/wine/wine64
+[ -x "$wine" ] || wine=wine64
+
+# The server lives for as long as this script, or each program would start one.
+wineserver -p
+trap 'wineserver -k || :' EXIT
+[ -e "$WINEPREFIX/system.reg" ] || timeout 300 "$wine" wineboot -i
+
+cmake -G Ninja -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE="$(pwd)/cmake/mingw-w64.cmake" \
+    -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON
+cmake --build "$build" --parallel "$(nproc)"
+
+status=0
+ctest --test-dir "$build" --output-on-failure --parallel "$(nproc)" "$@" >"$build/tests.log" 2>&1 || status=$?
+# What failed, with what it printed; what was skipped, with the reason.
+grep -v -e ' Passed ' -e '^ *Start ' -e '\*\*\*Skipped ' "$build/tests.log" || :
+grep -h ': skipped: ' "$build/Testing/Temporary/LastTest.log" || :
+passed=$(grep -c ' Passed ' "$build/tests.log" || :)
+skipped=$(grep -c '\*\*\*Skipped ' "$build/tests.log" || :)
+total=$(sed -n 's/.* out of \([0-9][0-9]*\)$/\1/p' "$build/tests.log")
+failed=$((${total:-0} - passed - skipped))
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
+exit $status

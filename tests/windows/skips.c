@@ -1,0 +1,52 @@
+/* See skips.h. `*` at the end of a name stands for any rest.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "skips.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+static const char no_errno[] = "errors have the numbers of GetLastError: test_windows tries those";
+static const char no_hang_up[] = "a connection closed by the other end is its end here, and no hang-up";
+static const char no_dup2[] = "a descriptor's number cannot be chosen";
+static const char no_numbers[] = "files of the C library are no handles: test_windows tries those";
+static const char no_fork[] = "there is no fork";
+static const char no_signals[] = "there are no signals";
+static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
+
+static const struct {
+    const char *suite;
+    const char *name;
+    const char *reason;
+} skips[] = {
+    {"error", "the_last_error_is_that_of_errno", no_errno},
+    {"error", "a_known_system_error_is_its_code_and_the_way_back", no_errno},
+    {"poller", "a_hang_up_is_reported_without_being_asked_for", no_hang_up},
+    {"poller", "one_shot_with_a_hang_up_pending_does_not_spin", no_hang_up},
+    {"poller", "an_error_is_reported_without_being_asked_for",
+     "what a datagram met is told by the next receive, and not by the driver"},
+    {"poller", "a_registered_descriptor_that_was_closed_is_bad_and_then_gone", no_dup2},
+    {"poller", "regular_files_and_folders_are_refused_and_nothing_is_registered", no_numbers},
+    {"poller", "closed_and_negative_descriptors_are_bad",
+     "a closed number belongs to another handle at once"},
+    {"poller", "its_descriptor_tells_of_events_and_notifications", "a completion port is no descriptor"},
+    {"poller", "a_child_that_frees_it_does_not_disturb_its_parent", no_fork},
+    {"poller", "all_descriptors_are_close_on_exec_and_free_closes_them", other_back_ends},
+    {"poller", "the_back_end_can_be_named*", other_back_ends},
+    {"poller_wait", "signals_do_not_move_the_deadline", no_signals},
+    {"poller_wait", "a_signal_handler_may_notify", no_signals},
+    {"poller_wait", "a_signal_does_not_end_a_wait", no_signals},
+};
+
+static bool matches(const char *pattern, const char *text)
+{
+    const char *star = strchr(pattern, '*');
+    return star ? strncmp(pattern, text, (size_t)(star - pattern)) == 0 : strcmp(pattern, text) == 0;
+}
+
+const char *bide_test_reason_to_skip(const char *suite, const char *name)
+{
+    for (size_t i = 0; i < sizeof skips / sizeof *skips; i++)
+        if (strcmp(skips[i].suite, suite) == 0 && matches(skips[i].name, name)) return skips[i].reason;
+    return NULL;
+}
