@@ -47,6 +47,7 @@ static void set_option(const struct example_program *program, const struct examp
                        const char *text)
 {
     switch (option->kind) {
+    case EXAMPLE_FLAG: *(bool *)option->value = true; break;
     case EXAMPLE_COUNT:
         if (!parse_count(text, option->value))
             example_usage_error(program, "not a number of at least 1", text);
@@ -107,7 +108,9 @@ void example_arguments(const struct example_program *program, int argc, char **a
             const char *text;
             const struct example_option *option = find_option(program, word, &text);
             if (!option) example_usage_error(program, "no such option", word);
-            if (!text) text = argv[++i];
+            if (option->kind == EXAMPLE_FLAG && text)
+                example_usage_error(program, "takes no value", option->name);
+            if (!text) text = option->kind == EXAMPLE_FLAG ? "" : argv[++i];
             if (!text) example_usage_error(program, "needs a value", word);
             set_option(program, option, text);
         } else if (program->argument && program->argument->kind == EXAMPLE_COMMAND) {

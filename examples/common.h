@@ -19,6 +19,7 @@ enum { EXAMPLE_OK = 0, EXAMPLE_FAILED = 1, EXAMPLE_USAGE = 2, EXAMPLE_TIMED_OUT 
 
 /* What an option takes, and so what `value` points at. */
 enum example_kind {
+    EXAMPLE_FLAG,     /* bool: set when the option is given, which takes no value */
     EXAMPLE_COUNT,    /* long: at least 1 */
     EXAMPLE_DURATION, /* bide_duration: 500ms, 1.5s */
     EXAMPLE_ADDRESS,  /* bide_address: 127.0.0.1:80, [::1]:80, localhost:80 */

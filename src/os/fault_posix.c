@@ -91,10 +91,11 @@ int bide_os_fault_watch(void (*function)(const void *address))
 static size_t length_of_stack(void)
 {
     size_t page = bide_os_page_size();
-    long frames = MINSIGSTKSZ;
 #ifdef _SC_MINSIGSTKSZ
     /* The processor's registers grow. */
-    frames = sysconf(_SC_MINSIGSTKSZ);
+    long frames = sysconf(_SC_MINSIGSTKSZ);
+#else
+    long frames = MINSIGSTKSZ;
 #endif
     return (ROOM + (frames > 0 ? (size_t)frames : 0) + page - 1) / page * page;
 }

@@ -69,6 +69,7 @@ struct bide_reactor {
     _Atomic uint32_t epoch_of_life; /* grows with each close: what was made before is cancelled */
     _Atomic uint32_t born;          /* bide_os_forks when it was opened (those made by hand) */
     uint32_t forked_at;             /* earlier lives were the parent's; written while there is one thread */
+    uint32_t number;                /* fixed; names it in what people read; 0 is the global one */
     int entered;                    /* threads that have it as their current one (hand-made reactors) */
 
     struct bide_parker *holder;
@@ -93,8 +94,7 @@ struct bide_reactor {
 
     _Atomic uint64_t turns, events_seen, timers_fired, notifies, hand_overs; /* counts; relaxed */
     struct bide_reactor *next_free;
-    struct bide_reactor *next_of_all; /* fixed, as the number */
-    uint32_t number;                  /* names it in what people read; 0 is the global one */
+    struct bide_reactor *next_of_all; /* fixed */
 };
 
 /* --- reactor.c --- */
