@@ -11,7 +11,7 @@ set(BIDE_WARNINGS
 function(bide_compile_options target)
   set_target_properties(${target} PROPERTIES C_STANDARD 11 C_STANDARD_REQUIRED ON C_EXTENSIONS OFF)
   target_compile_definitions(${target} PRIVATE $<$<BOOL:${BIDE_DEBUG}>:BIDE_DEBUG=1>
-                             $<$<BOOL:${BIDE_TASK_UCONTEXT}>:BIDE_TASK_UCONTEXT=1>)
+                             $<$<BOOL:${BIDE_TASK_UCONTEXT}>:BIDE_TASK_UCONTEXT=1> ${BIDE_SYSTEM_DEFINITIONS})
   if(MINGW)
     # The C library of old has no %zu and %lld.
     target_compile_definitions(${target} PRIVATE __USE_MINGW_ANSI_STDIO=1)

@@ -5,13 +5,16 @@
 #   _posix   any system with POSIX threads and sockets, where nothing better is known
 #   or the way itself, where systems of several families share it: descriptor_flags.c, sigpipe_sigwait.c
 #
-# Gives BIDE_OS, BIDE_POLL, BIDE_SYSTEM_LIBRARIES, which they need at the link, and BIDE_SYSTEM_DEFINITIONS: what
-# makes the system's headers show more than C11.
+# Gives BIDE_OS, BIDE_POLL, BIDE_SYSTEM_LIBRARIES, which they need at the link, and BIDE_SYSTEM_DEFINITIONS: which
+# back ends there are, and what makes the system's headers show more than C11.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 # Linux has what POSIX has: this builds it from the files of systems that have no more, to run those too.
 option(BIDE_PORTABLE "On Linux, use the system layer of any POSIX system (for tests of that layer)" OFF)
+# And kqueue: as the tests have it, or by a library for Linux (libkqueue).
+set(BIDE_KQUEUE "" CACHE STRING "With BIDE_PORTABLE: 'emulated', or the library that has kqueue(2)")
+set(BIDE_KQUEUE_INCLUDE "" CACHE PATH "With BIDE_PORTABLE: where sys/event.h of that library is")
 
 set(BIDE_OS clock error log lookup mutex text)
 set(BIDE_POLL poller)
@@ -30,6 +33,47 @@ if(CMAKE_SYSTEM_NAME STREQUAL "Linux" AND NOT BIDE_PORTABLE)
        batch_mmsg clock_posix credentials_linux descriptor_flags environment_linux futex_linux io_linux
        multicast_group pages_linux processors_linux sendfile_linux sigpipe_timed thread_linux)
   list(APPEND BIDE_POLL epoll wake_linux)
+elseif(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+  list(APPEND BIDE_OS
+       batch_each clock_posix credentials_linux descriptor_fcntl environment_posix futex_table sleeper_posix
+       io_posix multicast_group pages_posix processors_posix sendfile_posix sigpipe_sigwait thread_linux)
+  list(APPEND BIDE_POLL wake_posix)
+  if(BIDE_KQUEUE STREQUAL "emulated")
+    list(APPEND BIDE_POLL kqueue ../../tests/kqueue/kqueue)
+    include_directories(tests/kqueue)
+  elseif(BIDE_KQUEUE)
+    list(APPEND BIDE_POLL kqueue)
+    include_directories(SYSTEM "${BIDE_KQUEUE_INCLUDE}")
+    link_libraries("${BIDE_KQUEUE}")
+  endif()
+elseif(CMAKE_SYSTEM_NAME MATCHES "^(FreeBSD|NetBSD|OpenBSD|DragonFly)$")
+  list(APPEND BIDE_OS
+       clock_posix control_none credentials_bsd descriptor_flags environment_issetugid io_posix pages_posix
+       processors_posix sendfile_posix thread_bsd)
+  list(APPEND BIDE_POLL kqueue wake_posix)
+  if(CMAKE_SYSTEM_NAME STREQUAL "FreeBSD")
+    list(APPEND BIDE_OS batch_mmsg futex_freebsd multicast_group sigpipe_timed)
+  elseif(CMAKE_SYSTEM_NAME STREQUAL "NetBSD")
+    list(APPEND BIDE_OS batch_mmsg futex_table multicast_bsd sigpipe_timed sleeper_netbsd)
+    set(BIDE_SYSTEM_DEFINITIONS _NETBSD_SOURCE=1)
+  elseif(CMAKE_SYSTEM_NAME STREQUAL "OpenBSD")
+    list(APPEND BIDE_OS batch_mmsg futex_openbsd multicast_bsd sigpipe_sigwait)
+  else()
+    list(APPEND BIDE_OS batch_each futex_table multicast_group sigpipe_timed sleeper_posix)
+  endif()
+elseif(APPLE)
+  list(APPEND BIDE_OS
+       batch_each clock_darwin control_none credentials_bsd descriptor_fcntl environment_issetugid futex_table
+       io_posix multicast_group pages_posix processors_posix sendfile_posix sigpipe_sigwait sleeper_darwin
+       thread_darwin)
+  list(APPEND BIDE_POLL kqueue wake_posix)
+elseif(CMAKE_SYSTEM_NAME STREQUAL "SunOS")
+  list(APPEND BIDE_OS
+       batch_each clock_posix control_none credentials_illumos descriptor_flags environment_issetugid futex_table
+       io_posix multicast_group pages_posix processors_posix sendfile_posix sigpipe_timed sleeper_posix
+       thread_illumos)
+  list(APPEND BIDE_POLL port wake_posix)
+  set(BIDE_SYSTEM_DEFINITIONS __EXTENSIONS__=1 _POSIX_PTHREAD_SEMANTICS=1)
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   list(APPEND BIDE_OS
        buffers_windows clock_windows environment_windows error_windows fault_windows fork_windows futex_windows io_windows
@@ -38,8 +82,16 @@ elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   list(APPEND BIDE_POLL afd iocp)
   set(BIDE_SYSTEM_LIBRARIES ws2_32 iphlpapi synchronization ntdll)
 else()
-  message(FATAL_ERROR "Bide runs on Linux only so far; this build is for ${CMAKE_SYSTEM_NAME}.")
+  message(FATAL_ERROR "Bide does not know ${CMAKE_SYSTEM_NAME}: see cmake/BideSystem.cmake.")
 endif()
+
+# poller.c lists the back ends that are there.
+foreach(backend IN ITEMS epoll kqueue port iocp poll)
+  if(backend IN_LIST BIDE_POLL)
+    string(TOUPPER "${backend}" name)
+    list(APPEND BIDE_SYSTEM_DEFINITIONS "BIDE_WITH_${name}=1")
+  endif()
+endforeach()
 
 list(TRANSFORM BIDE_OS REPLACE "(.+)" "src/os/\\1.c")
 list(TRANSFORM BIDE_POLL REPLACE "(.+)" "src/poll/\\1.c")

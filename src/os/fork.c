@@ -42,6 +42,7 @@ static void parent(void)
 static void child(void)
 {
     bide_os_forks++;
+    bide_os_futex_forked();
     for (unsigned i = 0; i < layer_count; i++)
         layers[i]->child();
     bide_os_mutex_unlock(&lock);

@@ -1,7 +1,7 @@
 /* Waiting on a 32-bit word, as futex(2) does it: the one blocking primitive of the os layer besides the
  * poller. Mutexes, contexts and quiescence waits stand on it.
  *
- * Both functions are async-signal-safe where the system's primitive is (Linux): bide_event_set needs it.
+ * The wakes are async-signal-safe: bide_event_set needs it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_OS_FUTEX_H
@@ -24,6 +24,9 @@ void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant 
 /* Wakes one sleeper, or all. The word's memory need not exist any more: only its address is used. */
 void bide_os_futex_wake_one(_Atomic uint32_t *word);
 void bide_os_futex_wake_all(_Atomic uint32_t *word);
+
+/* For fork.c: this is the child of a fork, in which nobody else sleeps any more. */
+void bide_os_futex_forked(void);
 
 /* What a spinning processor should do between two looks. */
 static inline void bide_os_spin_pause(void)

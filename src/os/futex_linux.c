@@ -64,3 +64,7 @@ void bide_os_futex_wake_all(_Atomic uint32_t *word)
 {
     wake(word, INT_MAX);
 }
+
+void bide_os_futex_forked(void)
+{
+}

@@ -4,6 +4,7 @@
  * between cannot be, since the signal of a write is pending for the writing thread alone.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
 #include "os/sigpipe.h"
 
 void bide_os_sigpipe_take(const sigset_t *pipe_only)

@@ -63,6 +63,8 @@ struct bide_poller {
 };
 
 extern const bide_poll_backend bide_poll_backend_epoll;
+extern const bide_poll_backend bide_poll_backend_kqueue;
+extern const bide_poll_backend bide_poll_backend_port;
 extern const bide_poll_backend bide_poll_backend_poll;
 extern const bide_poll_backend bide_poll_backend_iocp;
 

@@ -36,12 +36,19 @@ enum {
 
 /* Best first. */
 static const bide_poll_backend *const backends[] = {
-#ifdef __linux__
+#ifdef BIDE_WITH_EPOLL
     &bide_poll_backend_epoll,
 #endif
-#ifdef _WIN32
+#ifdef BIDE_WITH_KQUEUE
+    &bide_poll_backend_kqueue,
+#endif
+#ifdef BIDE_WITH_PORT
+    &bide_poll_backend_port,
+#endif
+#ifdef BIDE_WITH_IOCP
     &bide_poll_backend_iocp,
-#else
+#endif
+#ifdef BIDE_WITH_POLL
     &bide_poll_backend_poll,
 #endif
 };
