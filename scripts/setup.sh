@@ -47,6 +47,9 @@ if [ "${1-}" = all ]; then
     has clang-14 || has clang || want clang-14
     has clang-tidy-14 || has clang-tidy || want clang-tidy-14
     has clang-format-14 || has clang-format || want clang-format-14
+    # libFuzzer and the sanitizers of clang.
+    [ -e "$(clang-14 -print-file-name=libclang_rt.fuzzer-$(uname -m).a 2>/dev/null)" ] ||
+        [ -e "$(clang -print-file-name=libclang_rt.fuzzer-$(uname -m).a 2>/dev/null)" ] || want libclang-rt-14-dev
     # What the tests of connections and of http_get have at the other end. They skip what is not there.
     has ip || want iproute2
     has python3 || want python3
