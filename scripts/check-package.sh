@@ -98,7 +98,7 @@ for header in "$prefix"/include/bide/*.h; do
     [ -e "$pages/bide_$(basename "$header").3" ] || fail "no manual page for $header"
 done
 # Style is left alone: it has its opinions on long lines of code.
-mandoc -Tlint -Wwarning "$pages"/*.3 >"$work/lint" 2>&1 || :
+mandoc -Tlint -Wwarning "$pages"/*.3 "$prefix"/share/man/man1/*.1 >"$work/lint" 2>&1 || :
 [ ! -s "$work/lint" ] || {
     head -n 20 "$work/lint" >&2
     fail "mandoc complains"
@@ -171,7 +171,8 @@ quietly cmake -S . -B "$work/build" -DBIDE_COUNTDOWN=OFF
 quietly cmake --build "$work/build" --parallel "$(nproc)"
 quietly cmake --install "$work/build" --prefix "$work/bare"
 for left in include/bide/sansio.h include/bide/countdown.h lib/libbide-countdown.a lib/pkgconfig/bide-countdown.pc \
-    share/man/man3/bide_countdown_init.3; do
+    bin/bide-countdown share/man/man3/bide_countdown_init.3 share/man/man1/bide-countdown.1 \
+    share/bash-completion/completions/bide-countdown; do
     [ -e "$prefix/$left" ] || fail "no $left"
     [ ! -e "$work/bare/$left" ] || fail "$left although bide-countdown was not wanted"
 done

@@ -23,3 +23,13 @@ if(NOT BIDE_DEBUG AND NOT BIDE_SANITIZE)
             -D "ALSO=read\;write\;recv\;send\;open\;poll\;clock_gettime\;gettimeofday\;time\;timespec_get\;nanosleep\;pthread_create\;bide_now\;bide_read\;bide_write\;bide_await\;bide_strerror"
             -P "${CMAKE_CURRENT_SOURCE_DIR}/forbidden_symbols.cmake")
 endif()
+
+if(TARGET bide_countdown_program)
+  foreach(test IN ITEMS test_countdown_program test_countdown_hooks)
+    bide_add_test(${test} SOURCES test_examples_run.c)
+    target_link_libraries(${test} PRIVATE bide::countdown_static)
+    target_compile_definitions(${test} PRIVATE BIDE_EXAMPLES="" BIDE_DOCUMENTATION=""
+      BIDE_COUNTDOWN_PROGRAM="$<TARGET_FILE:bide_countdown_program>")
+    add_dependencies(${test} bide_countdown_program)
+  endforeach()
+endif()
