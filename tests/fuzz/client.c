@@ -2,23 +2,13 @@
  * be what it would be written as again; and what passes our own look at JSON, cJSON must take.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "must.h"
+
 #include "countdown/json.h"
 #include "countdown/text.h"
 #include "countdown/wire.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(what)                                                  \
-    do {                                                            \
-        if (!(what)) {                                              \
-            (void)fprintf(stderr, "does not hold: %s\n", #what);    \
-            abort();                                                \
-        }                                                           \
-    } while (0)
 
 static bool same_cycle(const bide_countdown_cycle *a, const bide_countdown_cycle *b)
 {
@@ -36,7 +26,8 @@ static void check_status(const bide_countdown_status *status)
     MUST(bide_countdown_read_answer(line, strlen(line), &answer, &again, message, sizeof message) == 0);
     MUST(answer == BIDE_COUNTDOWN_ANSWER_TIMER);
     MUST(again->state == status->state && again->loops == status->loops && again->elapsed == status->elapsed);
-    MUST(again->config.loops == status->config.loops && again->config.cycle_count == status->config.cycle_count);
+    MUST(again->config.loops == status->config.loops &&
+         again->config.cycle_count == status->config.cycle_count);
     MUST(same_cycle(&again->cycle, &status->cycle));
     for (size_t i = 0; i < status->config.cycle_count; i++)
         MUST(same_cycle(&again->config.cycles[i], &status->config.cycles[i]));

@@ -4,24 +4,14 @@
  * The first bytes are not sent: they say how the rest is cut, how fast time passes, how many loops there are.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "must.h"
+
 #include "countdown/json.h"
 #include "countdown/text.h"
 
 #include <bide/countdown.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(what)                                                  \
-    do {                                                            \
-        if (!(what)) {                                              \
-            (void)fprintf(stderr, "does not hold: %s\n", #what);    \
-            abort();                                                \
-        }                                                           \
-    } while (0)
 
 enum { HEAD = 4, LIMIT = 512, ANSWER = 4096 };
 
@@ -87,7 +77,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char buffer[LIMIT];
     MUST(bide_countdown_init(&countdown, &config) == 0);
     bide_countdown_server_init(&server, buffer, data[1] % 2 ? LIMIT : 16);
-    struct peer peer = {.data = data + HEAD, .size = size - HEAD, .piece = data[2], .tempo = data[3] * INT64_C(20000000)};
+    struct peer peer = {.data = data + HEAD,
+                        .size = size - HEAD,
+                        .piece = data[2],
+                        .tempo = data[3] * INT64_C(20000000)};
 
     bide_sansio_io io = {0};
     size_t done = 0;
