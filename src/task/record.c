@@ -180,6 +180,19 @@ static uint64_t but_pins(uint64_t life)
     return life & (~BIDE_TASK_HAD | BIDE_TASK_RUNS | BIDE_TASK_HELD | BIDE_TASK_QUEUED);
 }
 
+static bool is_pinned(uint64_t life)
+{
+    return (life & BIDE_TASK_HAD) >= BIDE_TASK_PIN;
+}
+
+/* What `life` becomes when RUNS or HELD is taken out. The end of a task whose record others look at keeps it with a
+ * pin of its own. */
+static uint64_t without(uint64_t life, uint64_t bit)
+{
+    uint64_t after = life & ~(bit | BIDE_TASK_QUEUED);
+    return bit == BIDE_TASK_RUNS && is_pinned(life) ? after + BIDE_TASK_PIN : after;
+}
+
 /* Takes RUNS or HELD out of `life`, once the joiners that are to be told have been taken out of their ring: then
  * the record may be another task's at once. Returns what it was; 0 if that is no more what was seen: look again. */
 static uint64_t clear(struct bide_task_record *record, uint64_t *seen, uint64_t bit)
@@ -188,7 +201,7 @@ static uint64_t clear(struct bide_task_record *record, uint64_t *seen, uint64_t 
     /* seq_cst: invariant 7. It also releases what the task did to who sees that it is gone, and acquires what
      * others that had the record did to who has it last. */
     if (!(before & BIDE_TASK_QUEUED))
-        return atomic_compare_exchange_strong(&record->life, seen, before & ~bit) ? before : 0;
+        return atomic_compare_exchange_strong(&record->life, seen, without(before, bit)) ? before : 0;
 
     bide_link batch;
     bide_ring_init(&batch);
@@ -200,7 +213,7 @@ static uint64_t clear(struct bide_task_record *record, uint64_t *seen, uint64_t 
         /* With the lock, nobody else changes more than the pins. */
         do
             before = *seen;
-        while (!atomic_compare_exchange_weak(&record->life, seen, before & ~(bit | BIDE_TASK_QUEUED)));
+        while (!atomic_compare_exchange_weak(&record->life, seen, without(before, bit)));
     }
     /* The lock is released by this, which knows the record by its address alone. */
     bide_batch_wake(wait_lock, record, &batch);
@@ -224,13 +237,14 @@ void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
     do
         before = clear(record, &seen, BIDE_TASK_RUNS);
     while (!before);
-    if (is_last(before, BIDE_TASK_RUNS)) {
-        release(self, record);
-        return;
-    }
-    /* Whoever joined it may have the record free by now, and then this is another one's joiner, whom a wake for
-     * nothing does no harm. */
+    /* If the handle is held, whoever gives it up tells the joiner too, and may have the record free by now: then this
+     * is another one's joiner, whom a wake for nothing does no harm. Otherwise nobody else tells him, and the record
+     * is kept until this look. */
     struct bide_task_record *joiner = atomic_load(&record->joiner);
+    if (is_pinned(before))
+        bide_record_unpin(record);
+    else if (is_last(before, BIDE_TASK_RUNS))
+        release(self, record);
     if (joiner) bide_task_wake(joiner);
 }
 
@@ -260,15 +274,14 @@ enum bide_handed bide_record_give_up(struct bide_task_record *record, uint32_t g
         if (generation_of(seen) != generation || !(seen & BIDE_TASK_HELD)) return BIDE_HANDED_FREED;
         if (seen & BIDE_TASK_RUNS && !running) return BIDE_HANDED_STILL_RUNS;
         *value = atomic_load_explicit(&record->value, memory_order_relaxed);
-        /* Who else waits to join is too late. He has said that he waits before he saw the task run. */
+        /* Who else waits to join is too late. He has said so before he saw the task run, if that is gone; and if it
+         * runs still, its end tells those who are overlooked here. */
         struct bide_task_record *joiner = atomic_load(&record->joiner);
         uint64_t before = clear(record, &seen, BIDE_TASK_HELD);
         if (!before) continue;
+        if (!joiner) joiner = atomic_load(&record->joiner);
+        if (is_last(before, BIDE_TASK_HELD)) release(bide_worker_self(), record);
         if (joiner && &joiner->awaiter != bide_thread_self()->awaiter) bide_task_wake(joiner);
-        if (is_last(before, BIDE_TASK_HELD)) {
-            struct bide_worker *self = bide_worker_self();
-            release(self, record);
-        }
         return BIDE_HANDED_OVER;
     }
 }

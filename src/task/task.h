@@ -44,10 +44,10 @@
  *    any number of tasks queued meanwhile. The last searcher to find something wakes another one; one that
  *    found nothing looks once more when it is in the mask.
  * 10. `live` is the number of tasks and of the credits that workers have: each stands for a task that a
- *    worker may spawn, or saw end, without touching the count. A worker has none while it is parked, and gives
- *    back what it has when it sees `closing`. So `live` is 0 once, when the main task and all others are gone.
+ *    worker may spawn, or saw end, without touching the count. A worker has none while it is parked. So `live` is
+ *    0 once, when the main task and all others are gone.
  *
- * docs/models/task.pml and docs/models/idle.pml are these protocols as models.
+ * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_TASK_H

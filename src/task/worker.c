@@ -79,14 +79,9 @@ void bide_worker_gone(struct bide_scheduler *scheduler, struct bide_worker *self
         return;
     }
     size_t credits = get_credits(self) + 1;
-    set_credits(self, credits);
-    /* relaxed: one that sees it late gives its credits back when it parks, or at its next task's end */
-    if (atomic_load_explicit(&scheduler->closing, memory_order_relaxed)) {
-        settle_all(self);
-    } else if (credits >= 2 * CREDITS) {
-        set_credits(self, credits - CREDITS);
-        settle(scheduler, CREDITS);
-    }
+    bool surplus = credits == 2 * CREDITS;
+    set_credits(self, surplus ? CREDITS : credits);
+    if (surplus) settle(scheduler, CREDITS);
 }
 
 size_t bide_worker_tasks(struct bide_scheduler *scheduler)

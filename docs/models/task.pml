@@ -1,0 +1,543 @@
+/* One task: how it is suspended, woken, looked at and ended, and how its record is joined, cancelled and used again.
+ * The protocol of src/task/task.h, invariants 1 to 7. A step is one atomic operation on `state`, `life` or `joiner`,
+ * one change of a queue, one read or write of what a waker publishes, or the saving of the registers.
+ *
+ * Without -DLIFE: two workers, one of which steals what the other has queued; two wakers, or one that wakes and one
+ * that cancels; somebody who looks at the suspended stack. The task waits until it has seen all that was published,
+ * or the verdict, and yields at will in between.
+ *
+ * With -DLIFE: the task ends while two join it (A is a task, and takes the slot of the joiner if it is free; B waits
+ * in the ring, and is not there with -DALONE), one cancels it, and, with -DDETACH, somebody gives its handle up. The
+ * record's next task begins at once.
+ *
+ * PROPERTIES
+ * S  No half context is resumed or looked at, and none runs twice. (`saved` when it is taken or looked at)
+ * Q  The task is in one queue at most. (`queued`)
+ * W  It sees all that was published before a wake: otherwise it sleeps for ever. (no invalid end state)
+ * V  A verdict reaches the task it was meant for, and no later one. (`generation` when it is written)
+ * J  The handle is given up once, all who join are told, and none sleeps for ever. (`handed`; no invalid end state)
+ * F  The record is free once, and nobody touches its ring afterwards. (`released`)
+ *
+ * What is left out: memory orders. What they prevent is planted as changed orders of steps: BUG_NO_LOCKED_WAKE is a
+ * wake that finds nothing to change and does so by a plain load, which passes the store before it.
+ *
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DCANCEL
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_PARKED_BEFORE_SAVED
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_QUEUED_BEFORE_SAVED
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_WAKE_QUEUES_AWAKE
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_PARK_BLINDLY
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_NO_LOCKED_WAKE
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_WAKE_BEFORE_VERDICT -DCANCEL
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_LET_GO_BLINDLY
+ * MUST-FAIL: -DSAFETY -m100000 -DBUG_EXAMINE_AWAKE
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DDETACH
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DALONE -DBUG_LOOK_FOR_JOINER_FIRST
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DALONE -DBUG_JOIN_WITHOUT_A_SECOND_LOOK
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DBUG_CANCEL_WITHOUT_PIN
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DBUG_CLEAR_BEFORE_SPLICE
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DBUG_QUEUE_WITHOUT_COMPARING
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DDETACH -DBUG_TAKER_WAKES_NOBODY
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DDETACH -DBUG_LAST_WAKES_NOBODY
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DDETACH -DBUG_END_KEEPS_NOTHING
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DBUG_UNPIN_FREES_NOTHING
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+#ifndef LIFE
+
+#define FREE 0
+#define AWAKE 1
+#define NOTIFIED 2
+#define PARKED 3
+#define EXAMINED 4
+#define ROUSED 5
+
+#define WAKERS 2
+
+byte state = AWAKE;
+byte queued = 1;
+bool saved = true;
+bool runs = false;
+bool published[WAKERS];
+bool verdict = false;
+bool done = false;
+
+inline put_in_queue()
+{
+    atomic { assert(queued == 0); queued++ }
+}
+
+/* What a wake makes of a state. */
+#define WOKEN(s) (s == PARKED -> AWAKE : (s == AWAKE -> NOTIFIED : (s == EXAMINED -> ROUSED : s)))
+
+inline wake(seen)
+{
+    seen = state;
+    do
+    :: atomic {
+            if
+            :: state == seen ->
+                state = WOKEN(seen);
+                break
+            :: else -> seen = state
+            fi
+        }
+    od;
+    if
+    :: seen == PARKED -> put_in_queue()
+#ifdef BUG_WAKE_QUEUES_AWAKE
+    :: seen == AWAKE -> put_in_queue()
+#endif
+    :: else
+    fi
+}
+
+proctype waker(byte which)
+{
+    byte seen;
+#ifdef BUG_NO_LOCKED_WAKE
+    if
+    :: state == NOTIFIED -> published[which] = true; goto end
+    :: skip
+    fi;
+#endif
+    published[which] = true;
+    wake(seen);
+end:
+    skip
+}
+
+proctype canceller()
+{
+    byte seen;
+#ifdef BUG_WAKE_BEFORE_VERDICT
+    wake(seen);
+    verdict = true
+#else
+    verdict = true;
+    wake(seen)
+#endif
+}
+
+proctype examiner()
+{
+    bool mine = false;
+    atomic {
+        if
+        :: state == PARKED -> state = EXAMINED; mine = true
+#ifdef BUG_EXAMINE_AWAKE
+        :: state == AWAKE -> mine = true
+#endif
+        :: else
+        fi
+    }
+    if
+    :: mine ->
+        /* Property S: the stack is still, twice. */
+        assert(saved && !runs);
+        assert(saved && !runs);
+#ifdef BUG_LET_GO_BLINDLY
+        state = PARKED
+#else
+        atomic {
+            if
+            :: state == EXAMINED -> state = PARKED; mine = false
+            :: else
+            fi
+        }
+        if
+        :: mine -> state = AWAKE; put_in_queue()
+        :: else
+        fi
+#endif
+    :: else
+    fi
+}
+
+/* The successor of the task that was left. */
+inline arrive_to_park()
+{
+    atomic {
+        if
+        :: state == AWAKE -> state = PARKED
+#ifdef BUG_PARK_BLINDLY
+        :: state == NOTIFIED -> state = PARKED
+#endif
+        :: else -> again = true
+        fi
+    }
+    if
+    :: again -> state = AWAKE; again = false; put_in_queue()
+    :: else
+    fi
+}
+
+proctype worker()
+{
+    bool complete, again;
+    byte i;
+    do
+    :: atomic { queued > 0 && !done -> queued--; assert(saved && !runs); runs = true; saved = false }
+body:
+        complete = true;
+        for (i : 0 .. WAKERS - 1) {
+#ifdef CANCEL
+            if
+            :: i == 0 -> complete = complete && published[i]
+            :: else
+            fi
+#else
+            complete = complete && published[i]
+#endif
+        }
+        i = 0;
+#ifdef CANCEL
+        /* It waits on until it is told to end, whatever else wakes it. */
+        complete = complete && verdict;
+#endif
+        if
+        :: complete ->
+            atomic { saved = true; runs = false }
+            atomic { state = FREE; done = true }
+            break
+        :: !complete ->
+#ifdef BUG_PARKED_BEFORE_SAVED
+            arrive_to_park();
+            atomic { saved = true; runs = false }
+#else
+            atomic { saved = true; runs = false }
+            arrive_to_park()
+#endif
+        :: !complete -> /* yields */
+#ifdef BUG_QUEUED_BEFORE_SAVED
+            put_in_queue();
+            atomic { saved = true; runs = false }
+#else
+            atomic { saved = true; runs = false }
+            put_in_queue()
+#endif
+        fi
+    :: done -> break
+    od
+}
+
+init {
+    atomic {
+        run worker();
+        run worker();
+        run waker(0);
+#ifdef CANCEL
+        run canceller();
+#else
+        run waker(1);
+#endif
+        run examiner()
+    }
+}
+
+#else /* LIFE */
+
+/* `life`. A generation is counted up to one: the record's next task. */
+bool RUNS = true;
+bool HELD = true;
+bool RING = false; /* QUEUED */
+byte pins = 0;
+byte generation = 0;
+
+byte released = 0;
+bool lock = false;
+bool slot = false;   /* A is the joiner */
+bool ring_b = false; /* B is in the ring */
+bool woken_a = false;
+bool woken_b = false;
+byte handed = 0;
+
+inline take_lock() { atomic { !lock -> lock = true } }
+inline leave_lock() { lock = false }
+
+#define NOBODY (!RUNS && !HELD && pins == 0)
+
+/* The record's next task begins: a new life. */
+inline release()
+{
+    atomic {
+        assert(generation == 0 && NOBODY);
+        released++;
+        assert(released == 1);
+        generation = 1;
+        RING = false;
+        slot = false
+    }
+}
+
+/* The end of a task whose record somebody looks at keeps it until it has looked for a joiner. */
+inline keep_it()
+{
+    if
+#ifndef BUG_END_KEEPS_NOTHING
+    :: pins > 0 -> pins++; kept = true
+#endif
+    :: else
+    fi
+}
+
+/* Takes RUNS (true) or HELD out of life. `ok`: it was done; `last`: nobody has it now. */
+inline clear(of_task, ok, last)
+{
+    ok = false;
+    atomic {
+        queue_it = RING && generation == 0;
+        if
+        :: !queue_it && generation == 0 && (of_task || HELD) ->
+            ok = true;
+            if
+            :: of_task -> RUNS = false; keep_it()
+            :: else -> HELD = false
+            fi;
+            last = NOBODY
+        :: else
+        fi
+    }
+    if
+    :: queue_it ->
+        take_lock();
+#ifdef BUG_CLEAR_BEFORE_SPLICE
+        atomic {
+            if
+            :: generation == 0 && RING && (of_task || HELD) ->
+                ok = true;
+                RING = false;
+                if
+                :: of_task -> RUNS = false; keep_it()
+                :: else -> HELD = false
+                fi;
+                last = NOBODY
+            :: else
+            fi
+        }
+        if
+        :: ok -> atomic { assert(generation == 0); batch_b = ring_b; ring_b = false }
+        :: else
+        fi;
+#else
+        if
+        :: generation == 0 && RING && (of_task || HELD) ->
+            atomic { batch_b = ring_b; ring_b = false }
+            atomic {
+                ok = true;
+                RING = false;
+                if
+                :: of_task -> RUNS = false; keep_it()
+                :: else -> HELD = false
+                fi;
+                last = NOBODY
+            }
+        :: else
+        fi;
+#endif
+        leave_lock();
+        atomic {
+            if
+            :: batch_b -> woken_b = true; batch_b = false
+            :: else
+            fi
+        }
+    :: else
+    fi
+}
+
+proctype task()
+{
+    bool ok, last, queue_it, batch_b, kept, joiner;
+#ifdef BUG_LOOK_FOR_JOINER_FIRST
+    joiner = slot;
+#endif
+    do
+    :: clear(true, ok, last);
+        if
+        :: ok -> break
+        :: else
+        fi
+    od;
+#ifndef BUG_LOOK_FOR_JOINER_FIRST
+#ifdef BUG_LAST_WAKES_NOBODY
+    if
+    :: !last -> joiner = slot
+    :: else
+    fi;
+#else
+    /* The record may be another task's by now, if it was held: whoever gave it up then has told A. */
+    joiner = slot;
+#endif
+#endif
+    if
+    :: kept -> atomic { pins--; last = NOBODY }
+    :: else
+    fi;
+    if
+    :: last -> release()
+    :: else
+    fi;
+    if
+    :: joiner -> woken_a = true
+    :: else
+    fi
+}
+
+/* Whether the handle was given up by the caller: HANDED_OVER, or STILL_RUNS, or FREED. */
+inline give_up(running, by_a, result)
+{
+    result = 0;
+    do
+    :: atomic {
+            if
+            :: generation != 0 || !HELD -> result = 2; break
+            :: else ->
+                if
+                :: RUNS && !running -> result = 1; break
+                :: else
+                fi
+            fi
+        }
+        joiner = slot;
+        clear(false, ok, last);
+        if
+        :: ok ->
+#ifndef BUG_TAKER_WAKES_NOBODY
+            /* A may have come in between. */
+            joiner = joiner || slot;
+            if
+            :: joiner && !by_a -> woken_a = true
+            :: else
+            fi;
+#endif
+            if
+            :: last -> release()
+            :: else
+            fi;
+            atomic { handed++; assert(handed == 1) }
+            break
+        :: else
+        fi
+    od
+}
+
+proctype join_a()
+{
+    bool ok, last, queue_it, batch_b, kept, joiner, awaited;
+    byte result;
+    do
+    :: give_up(false, true, result);
+        if
+        :: result != 1 -> break
+        :: else
+        fi;
+        slot = true;
+#ifdef BUG_JOIN_WITHOUT_A_SECOND_LOOK
+        awaited = true;
+#else
+        awaited = generation == 0 && RUNS && HELD;
+#endif
+        if
+        :: awaited -> atomic { woken_a -> woken_a = false }
+        :: else
+        fi
+    od
+}
+
+proctype join_b()
+{
+    bool ok, last, queue_it, batch_b, kept, joiner, awaited;
+    byte result;
+    do
+    :: give_up(false, false, result);
+        if
+        :: result != 1 -> break
+        :: else
+        fi;
+        take_lock();
+#ifdef BUG_QUEUE_WITHOUT_COMPARING
+        awaited = generation == 0 && RUNS && HELD;
+        if
+        :: awaited -> RING = true
+        :: else
+        fi;
+#else
+        atomic {
+            awaited = generation == 0 && RUNS && HELD;
+            if
+            :: awaited -> RING = true
+            :: else
+            fi
+        }
+#endif
+        if
+        :: awaited -> atomic { assert(generation == 0); ring_b = true }
+        :: else
+        fi;
+        leave_lock();
+        if
+        :: awaited -> atomic { woken_b -> woken_b = false }
+        :: else
+        fi
+    od
+}
+
+proctype cancel()
+{
+    bool mine, last;
+    atomic {
+        mine = generation == 0 && RUNS;
+#ifndef BUG_CANCEL_WITHOUT_PIN
+        if
+        :: mine -> pins++
+        :: else
+        fi
+#endif
+    }
+    if
+    :: mine ->
+        /* The verdict: property V. */
+        assert(generation == 0);
+#ifndef BUG_CANCEL_WITHOUT_PIN
+        atomic { pins--; last = NOBODY }
+#ifndef BUG_UNPIN_FREES_NOTHING
+        if
+        :: last -> release()
+        :: else
+        fi
+#endif
+#endif
+    :: else
+    fi
+}
+
+#ifdef DETACH
+proctype detach()
+{
+    bool ok, last, queue_it, batch_b, kept, joiner;
+    byte result;
+    give_up(true, false, result)
+}
+#endif
+
+init {
+    atomic {
+        run task();
+        run join_a();
+#ifndef ALONE
+        run join_b();
+#endif
+        run cancel();
+#ifdef DETACH
+        run detach()
+#endif
+    }
+    /* When all have ended: the handle was given up, and the record is free. */
+    _nr_pr == 1;
+    assert(handed == 1 && released == 1)
+}
+
+#endif
