@@ -21,7 +21,7 @@ set(BIDE_POLL poller)
 set(BIDE_SYSTEM_DEFINITIONS)
 
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Windows")
-  list(APPEND BIDE_OS error_posix fault_posix fork io message options sigpipe socket socket_unix standard thread)
+  list(APPEND BIDE_OS error_posix fault_posix file fork io message options sigpipe socket socket_unix standard thread)
   list(APPEND BIDE_POLL poll wake)
   set(THREADS_PREFER_PTHREAD_FLAG ON)
   find_package(Threads REQUIRED)
@@ -76,7 +76,7 @@ elseif(CMAKE_SYSTEM_NAME STREQUAL "SunOS")
   set(BIDE_SYSTEM_DEFINITIONS __EXTENSIONS__=1 _POSIX_PTHREAD_SEMANTICS=1)
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   list(APPEND BIDE_OS
-       buffers_windows clock_windows environment_windows error_windows fault_windows fork_windows futex_windows io_windows
+       buffers_windows clock_windows environment_windows error_windows fault_windows file_windows fork_windows futex_windows io_windows
        message_windows options_windows pages_windows processors_windows sendfile_windows socket_unix_windows
        socket_windows standard_windows system_windows thread_windows)
   list(APPEND BIDE_POLL afd iocp)

@@ -44,7 +44,8 @@ endif()
 set(BIDE_WRAPPED
     read write readv writev pwritev2 recv send recvfrom sendto recvmsg recvmmsg sendmsg sendmmsg
     socket socketpair bind listen accept accept4 connect shutdown getsockopt setsockopt getsockname getpeername
-    fcntl ioctl fstat lstat unlink pread64 sendfile64 close pipe2 eventfd timerfd_create timerfd_settime
+    fcntl ioctl fstat lstat unlink pread64 pwrite64 sendfile64 close
+    open64 fstat64 lstat64 stat64 fsync fdatasync ftruncate64 lseek64 rename mkdir rmdir opendir readdir64 pipe2 eventfd timerfd_create timerfd_settime
     epoll_create1 epoll_ctl epoll_wait epoll_pwait poll ppoll syscall
     pthread_create pthread_sigmask sigpending sigtimedwait pthread_key_create pthread_setspecific
     malloc calloc realloc aligned_alloc posix_memalign)

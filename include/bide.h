@@ -13,6 +13,7 @@
 #include <bide/debug.h>
 #include <bide/error.h>
 #include <bide/event.h>
+#include <bide/file.h>
 #include <bide/future.h>
 #include <bide/group.h>
 #include <bide/log.h>

@@ -1,9 +1,10 @@
-/* Scenarios of groups for test_faults.c.
+/* Scenarios of groups and files for test_faults.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "faults.h"
 
+#include <bide/file.h>
 #include <bide/group.h>
 
 static atomic_int ended, dropped;
@@ -72,10 +73,231 @@ static int run_groups(void)
     return error;
 }
 
+/* --- files --------------------------------------------------------------------------------------------------- */
+
+static char scene_folder[64], scene_file[96], scene_other[96];
+
+static void scene_make_folder(void)
+{
+    SCENE({
+        (void)snprintf(scene_folder, sizeof scene_folder, "/tmp/bide-fault-XXXXXX");
+        if (!mkdtemp(scene_folder)) abort();
+        (void)snprintf(scene_file, sizeof scene_file, "%s/file", scene_folder);
+        (void)snprintf(scene_other, sizeof scene_other, "%s/other", scene_folder);
+    });
+}
+
+static void scene_remove_folder(void)
+{
+    SCENE({
+        (void)remove(scene_file);
+        (void)remove(scene_other);
+        if (rmdir(scene_folder) != 0) abort();
+    });
+}
+
+/* Each operation on an open file. */
+static int use_file(bide_file *file)
+{
+    bide_instant deadline = bide_after(PATIENCE);
+    bide_file_status status;
+    uint64_t position;
+    size_t done;
+    char text[8];
+    int error = expect_count(bide_file_write(file, "0123", 4, deadline), 4);
+    if (!error) error = bide_file_write_all(file, "4567", 4, deadline, &done);
+    if (!error) error = expect_count(bide_file_pwrite(file, "x", 1, 2, deadline), 1);
+    if (!error) error = expect_count(bide_file_pread(file, text, 3, 1, deadline), 3);
+    if (!error && memcmp(text, "1x3", 3) != 0) error = WRONG;
+    if (!error) error = bide_file_seek(file, 0, BIDE_FROM_START, &position, deadline);
+    if (!error) error = expect_count(bide_file_read(file, text, 4, deadline), 4);
+    if (!error) error = bide_file_read_exact(file, text, 4, deadline, &done);
+    if (!error) error = bide_file_truncate(file, 3, deadline);
+    if (!error) error = bide_file_stat(file, &status, deadline);
+    if (!error && status.size != 3) error = WRONG;
+    if (!error) error = bide_file_sync(file, deadline);
+    if (!error) error = bide_file_sync_data(file, deadline);
+    return error;
+}
+
+static int run_files(void)
+{
+    bide_file *file = NULL, *adopted = NULL;
+    int ends[2];
+    scene_make_folder();
+    int error = bide_file_open(&file, scene_file, BIDE_FILE_READ | BIDE_FILE_WRITE | BIDE_FILE_CREATE, 0644,
+                               bide_after(PATIENCE));
+    if (!error) error = use_file(file);
+    if (!error && bide_file_fd(file) < 0) error = WRONG;
+    /* It is closed whatever is returned. */
+    (void)bide_file_close(file, bide_after(PATIENCE));
+    if (!error) {
+        scene_pair(PIPE, ends);
+        SCENE((void)close(ends[1]));
+        error = bide_file_adopt(&adopted, ends[0]);
+        if (error) SCENE((void)close(ends[0]));
+        (void)bide_file_close(adopted, bide_after(PATIENCE));
+    }
+    end_of_faults();
+    scene_remove_folder();
+    return error;
+}
+
+/* A future of its own, awaited to the end. */
+static int await_io(bide_file_io *io)
+{
+    int error = bide_await(&io->future, bide_after(PATIENCE));
+    return error ? error : io->result < 0 ? (int)io->result : 0;
+}
+
+static int run_file_futures(void)
+{
+    bide_file_io io;
+    bide_file *file = NULL;
+    char text[4];
+    scene_make_folder();
+    bide_file_io_open(&io, scene_file, BIDE_FILE_READ | BIDE_FILE_WRITE | BIDE_FILE_CREATE, 0644);
+    int error = await_io(&io);
+    file = io.file;
+    bide_file_io_write(&io, file, "ab", 2);
+    if (!error) error = await_io(&io);
+    bide_file_io_write_all(&io, file, "cd", 2);
+    if (!error) error = await_io(&io);
+    bide_file_io_pwrite(&io, file, "B", 1, 1);
+    if (!error) error = await_io(&io);
+    bide_file_io_seek(&io, file, 0, BIDE_FROM_START);
+    if (!error) error = await_io(&io);
+    bide_file_io_read(&io, file, text, 2);
+    if (!error) error = await_io(&io);
+    bide_file_io_read_exact(&io, file, text, 2);
+    if (!error) error = await_io(&io);
+    bide_file_io_pread(&io, file, text, 4, 0);
+    if (!error) error = await_io(&io);
+    if (!error && memcmp(text, "aBcd", 4) != 0) error = WRONG;
+    bide_file_io_stat(&io, file);
+    if (!error) error = await_io(&io);
+    bide_file_io_truncate(&io, file, 1);
+    if (!error) error = await_io(&io);
+    bide_file_io_sync(&io, file);
+    if (!error) error = await_io(&io);
+    bide_file_io_sync_data(&io, file);
+    if (!error) error = await_io(&io);
+    bide_file_io_close(&io, file);
+    if (file) {
+        (void)await_io(&io);
+        if (!io.closed_) (void)bide_file_close(file, BIDE_NEVER);
+    }
+    end_of_faults();
+    scene_remove_folder();
+    return error;
+}
+
+/* A close(2) that fails is told, here where all is written already. */
+static int bear_close(int error)
+{
+    return error == BIDE_EIO ? 0 : error;
+}
+
+static int list_folder(bide_directory *directory)
+{
+    bide_directory_entry entry;
+    bide_directory_reading reading;
+    int error = bide_directory_read(directory, &entry, bide_after(PATIENCE));
+    bide_directory_reading_init(&reading, directory);
+    if (!error) error = bide_await(&reading.future, bide_after(PATIENCE));
+    if (!error) error = reading.result == BIDE_END ? 0 : reading.result ? reading.result : WRONG;
+    return error;
+}
+
+static int run_paths(void)
+{
+    bide_instant deadline = bide_after(PATIENCE);
+    bide_file_status status;
+    bide_directory *directory = NULL;
+    void *bytes = NULL;
+    size_t length;
+    scene_make_folder();
+    int error = bear_close(bide_path_save(scene_file, "abc", 3, 0644, deadline));
+    if (!error) error = bide_path_load(scene_file, &bytes, &length, 100, deadline);
+    free(bytes);
+    if (!error) error = bide_path_stat(scene_file, &status, deadline);
+    if (!error) error = bide_path_lstat(scene_file, &status, deadline);
+    if (!error && status.size != 3) error = WRONG;
+    if (!error) error = bide_path_rename(scene_file, scene_other, deadline);
+    if (!error) error = bide_path_mkdir(scene_file, 0755, deadline);
+    if (!error) error = bide_path_rmdir(scene_file, deadline);
+    if (!error) error = bide_directory_open(&directory, scene_folder, deadline);
+    if (!error) error = list_folder(directory);
+    bide_directory_close(directory);
+    if (!error) error = bide_path_unlink(scene_other, deadline);
+    end_of_faults();
+    scene_remove_folder();
+    return error;
+}
+
+static int run_path_futures(void)
+{
+    bide_file_io io;
+    scene_make_folder();
+    bide_path_io_save(&io, scene_file, "abc", 3, 0644);
+    int error = bear_close(await_io(&io));
+    bide_path_io_load(&io, scene_file, 100);
+    if (!error) error = await_io(&io);
+    free(io.loaded);
+    bide_path_io_stat(&io, scene_file);
+    if (!error) error = await_io(&io);
+    bide_path_io_lstat(&io, scene_file);
+    if (!error) error = await_io(&io);
+    bide_path_io_rename(&io, scene_file, scene_other);
+    if (!error) error = await_io(&io);
+    bide_path_io_mkdir(&io, scene_file, 0755);
+    if (!error) error = await_io(&io);
+    bide_path_io_rmdir(&io, scene_file);
+    if (!error) error = await_io(&io);
+    bide_path_io_unlink(&io, scene_other);
+    if (!error) error = await_io(&io);
+    bide_directory_io_open(&io, scene_folder);
+    if (!error) error = await_io(&io);
+    bide_directory_close(io.directory);
+    end_of_faults();
+    scene_remove_folder();
+    return error;
+}
+
+static bide_ssize three(void *arg)
+{
+    (void)arg;
+    return 3;
+}
+
+static int run_blocking(void)
+{
+    int error = expect_count(bide_blocking(three, NULL), 3);
+    end_of_faults();
+    return error;
+}
+
 const struct scenario scenarios_of_structured[] = {
     {"groups",
      "group_open group_close group_set_limit group_set_deadline group_spawn group_spawn_at "
      "group_spawning_init group_cancel group_error group_count group_wait group_waiting_init",
      run_groups},
+    {"files",
+     "file_open file_adopt file_fd file_close file_read file_write file_pread file_pwrite file_read_exact "
+     "file_write_all file_seek file_sync file_sync_data file_truncate file_stat",
+     run_files},
+    {"files as futures",
+     "file_io_open file_io_close file_io_read file_io_write file_io_pread file_io_pwrite file_io_read_exact "
+     "file_io_write_all file_io_seek file_io_sync file_io_sync_data file_io_truncate file_io_stat",
+     run_file_futures},
+    {"paths",
+     "path_stat path_lstat path_unlink path_rename path_mkdir path_rmdir path_load path_save directory_open "
+     "directory_read directory_close directory_reading_init",
+     run_paths},
+    {"paths as futures",
+     "path_io_stat path_io_lstat path_io_unlink path_io_rename path_io_mkdir path_io_rmdir path_io_load "
+     "path_io_save directory_io_open",
+     run_path_futures},
+    {"blocking", "blocking", run_blocking},
     {NULL, NULL, NULL},
 };

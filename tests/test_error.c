@@ -60,6 +60,16 @@ static const struct {
     {"BIDE_ENAMETOOLONG", BIDE_ENAMETOOLONG, -41},
     {"BIDE_ENOTDIR", BIDE_ENOTDIR, -42},
     {"BIDE_EISDIR", BIDE_EISDIR, -43},
+    {"BIDE_ENOTEMPTY", BIDE_ENOTEMPTY, -44},
+    {"BIDE_EROFS", BIDE_EROFS, -45},
+    {"BIDE_EXDEV", BIDE_EXDEV, -46},
+    {"BIDE_ELOOP", BIDE_ELOOP, -47},
+    {"BIDE_EFBIG", BIDE_EFBIG, -48},
+    {"BIDE_EDQUOT", BIDE_EDQUOT, -49},
+    {"BIDE_ESPIPE", BIDE_ESPIPE, -50},
+    {"BIDE_ETXTBSY", BIDE_ETXTBSY, -51},
+    {"BIDE_ESTALE", BIDE_ESTALE, -52},
+    {"BIDE_EMLINK", BIDE_EMLINK, -53},
     {"BIDE_ETIMEDOUT", BIDE_ETIMEDOUT, -100},
     {"BIDE_ECANCELED", BIDE_ECANCELED, -101},
     {"BIDE_EDEADLK", BIDE_EDEADLK, -102},
@@ -151,7 +161,7 @@ Test(error, zero_and_counts_are_success)
 
 Test(error, a_number_that_is_no_code_says_so)
 {
-    static const int numbers[] = {-44, -99, -199, -1000, BIDE_ESYSTEM_BASE + 1};
+    static const int numbers[] = {-54, -99, -199, -1000, BIDE_ESYSTEM_BASE + 1};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cr_assert_str_eq(bide_error_name(numbers[i]), "BIDE_E?", "%d is called %s", numbers[i],
                          bide_error_name(numbers[i]));

@@ -168,7 +168,8 @@ Test(faults, every_system_call_may_find_no_descriptor)
 #define INTERRUPTIBLE                                                                                   \
     (CALLS_OF(READ) | CALLS_OF(WRITE) | CALLS_OF(READV) | CALLS_OF(WRITEV) | CALLS_OF(RECV) |           \
      CALLS_OF(SEND) | CALLS_OF(SENDMSG) | CALLS_OF(RECVMSG) | CALLS_OF(ACCEPT) | CALLS_OF(EPOLL_WAIT) | \
-     CALLS_OF(POLL))
+     CALLS_OF(POLL) | CALLS_OF(OPEN) | CALLS_OF(PREAD) | CALLS_OF(PWRITE) | CALLS_OF(SYNC) |            \
+     CALLS_OF(NAMES) | CALLS_OF(DIRECTORY))
 
 Test(faults, interrupted_calls_are_made_again)
 {

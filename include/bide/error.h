@@ -70,6 +70,16 @@ extern "C" {
     X(BIDE_ENAMETOOLONG, -41, "name too long")                                                  \
     X(BIDE_ENOTDIR, -42, "not a directory")                                                     \
     X(BIDE_EISDIR, -43, "is a directory")                                                       \
+    X(BIDE_ENOTEMPTY, -44, "directory not empty")                                               \
+    X(BIDE_EROFS, -45, "read-only file system")                                                 \
+    X(BIDE_EXDEV, -46, "on another file system")                                                \
+    X(BIDE_ELOOP, -47, "too many symbolic links, or one where none is wanted")                  \
+    X(BIDE_EFBIG, -48, "file too large")                                                        \
+    X(BIDE_EDQUOT, -49, "quota exceeded")                                                       \
+    X(BIDE_ESPIPE, -50, "has no position: a pipe, a socket or a terminal")                      \
+    X(BIDE_ETXTBSY, -51, "program in use")                                                      \
+    X(BIDE_ESTALE, -52, "file handle of the file server is out of date")                        \
+    X(BIDE_EMLINK, -53, "too many links")                                                       \
     X(BIDE_ETIMEDOUT, -100, "timed out")                                                        \
     X(BIDE_ECANCELED, -101, "cancelled")                                                        \
     X(BIDE_EDEADLK, -102, "would wait for itself: not allowed inside a waker or an operation")  \

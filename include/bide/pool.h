@@ -112,6 +112,23 @@ BIDE_API void bide_job_init_detachable(bide_job *job, bide_job_function function
  */
 BIDE_API bide_ssize bide_job_run(bide_job_function function, void *arg, bide_instant deadline);
 
+/**
+ * @brief bide_job_run() without a deadline, under the name by which others know it: runs a function that blocks
+ *   without blocking the caller's thread for others.
+ *
+ * In a task it suspends the task alone, and other tasks run on its worker meanwhile. A task that is cancelled
+ * gets BIDE_ECANCELED if no thread has begun the function, which then never runs; one that runs is waited for,
+ * so that `arg` may be on the caller's stack, and its result is returned. Such a task is thus as slow to end as
+ * the function is; where that must not be see bide_job_init_detachable().
+ *
+ * @return what the function returned, or an error as bide_job_run().
+ *
+ * @code
+ * bide_ssize result = bide_blocking(compress, &image);
+ * @endcode
+ */
+BIDE_API bide_ssize bide_blocking(bide_job_function function, void *arg);
+
 /** The limit of threads before the first bide_pool_set_limit(). Jobs wait rather than compute, so that it has
  * nothing to do with the number of processors; and a look-up at a name server that is dead keeps its thread
  * for half a minute, also after its caller has given up. A few dozens of those must not stop the rest, and

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/bulk.h>
 
+#include "os/file.h"
 #include "os/io.h"
 #include "os/sendfile.h"
 #include "reactor/await.h"

@@ -6,14 +6,8 @@
 
 #include <bide/error.h>
 
-/* The largest offset in a file. */
-#define BIDE_OS_OFFSET_MOST ((uint64_t)INT64_MAX)
-
 /* A count, which is 0 at the end of the file; BIDE_ENOTSUP: not from or to descriptors of this kind, copy
  * instead; or an error. Raises no SIGPIPE. */
 bide_ssize bide_os_sendfile(bide_fd out, bide_fd file, uint64_t offset, size_t length);
-
-/* Reads at an offset. */
-bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset);
 
 #endif

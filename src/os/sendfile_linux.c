@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <sys/sendfile.h>
-#include <unistd.h>
 
 static bool is_refusal(int error)
 {
@@ -26,15 +25,6 @@ bide_ssize bide_os_sendfile(bide_fd out, bide_fd file, uint64_t offset, size_t l
         bide_os_sigpipe_restore(&signal, count < 0 && errno == EPIPE);
         if (count >= 0) return count;
         if (is_refusal(errno)) return BIDE_ENOTSUP;
-        if (errno != EINTR) return bide_last_error();
-    }
-}
-
-bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)
-{
-    for (;;) {
-        ssize_t count = pread(file, buffer, length, (off_t)offset);
-        if (count >= 0) return count;
         if (errno != EINTR) return bide_last_error();
     }
 }

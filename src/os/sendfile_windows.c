@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/sendfile.h"
 
+#include "os/file.h"
 #include "os/system_windows.h"
 
 bide_ssize bide_os_sendfile(bide_fd out, bide_fd file, uint64_t offset, size_t length)

@@ -530,6 +530,11 @@ bide_ssize bide_job_run(bide_job_function function, void *arg, bide_instant dead
     return error ? error : job.result;
 }
 
+bide_ssize bide_blocking(bide_job_function function, void *arg)
+{
+    return bide_job_run(function, arg, BIDE_NEVER);
+}
+
 /* --- Settings and counts --- */
 
 int bide_pool_set_limit(size_t threads)

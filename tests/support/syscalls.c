@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include "support/syscalls.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -158,10 +159,14 @@ static int likely_error(enum bide_call kind)
     case BIDE_CALL_ACCEPT:
     case BIDE_CALL_SOCKET:
     case BIDE_CALL_PIPE:
+    case BIDE_CALL_OPEN:
     case BIDE_CALL_EVENTFD:
     case BIDE_CALL_TIMERFD_CREATE:
     case BIDE_CALL_EPOLL_CREATE: return EMFILE;
+    case BIDE_CALL_PWRITE:
     case BIDE_CALL_EPOLL_CTL: return ENOSPC;
+    case BIDE_CALL_SIZE: return EFBIG;
+    case BIDE_CALL_NAMES: return EXDEV;
     case BIDE_CALL_EPOLL_WAIT: return EINTR;
     case BIDE_CALL_POLL:
     case BIDE_CALL_FSTAT: return ENOMEM;
@@ -171,6 +176,8 @@ static int likely_error(enum bide_call kind)
     case BIDE_CALL_IOCTL: return EPERM;
     case BIDE_CALL_UNLINK: return EACCES;
     case BIDE_CALL_PREAD:
+    case BIDE_CALL_SYNC:
+    case BIDE_CALL_DIRECTORY:
     case BIDE_CALL_SENDFILE:
     case BIDE_CALL_CLOSE: return EIO;
     case BIDE_CALL_THREAD: return EAGAIN;
@@ -260,6 +267,20 @@ WRAP(UNLINK, -1, int, unlink, (const char *path), (path))
 WRAP(PREAD, -1, ssize_t, pread64, (int fd, void *data, size_t size, off64_t offset), (fd, data, size, offset))
 WRAP(SENDFILE, -1, ssize_t, sendfile64, (int to, int from, off64_t *offset, size_t size),
      (to, from, offset, size))
+WRAP(PWRITE, -1, ssize_t, pwrite64, (int fd, const void *data, size_t size, off64_t offset),
+     (fd, data, size, offset))
+WRAP(FSTAT, -1, int, fstat64, (int fd, struct stat64 *status), (fd, status))
+WRAP(LSTAT, -1, int, lstat64, (const char *path, struct stat64 *status), (path, status))
+WRAP(LSTAT, -1, int, stat64, (const char *path, struct stat64 *status), (path, status))
+WRAP(SYNC, -1, int, fsync, (int fd), (fd))
+WRAP(SYNC, -1, int, fdatasync, (int fd), (fd))
+WRAP(SIZE, -1, int, ftruncate64, (int fd, off64_t size), (fd, size))
+WRAP(SIZE, -1, off64_t, lseek64, (int fd, off64_t offset, int origin), (fd, offset, origin))
+WRAP(NAMES, -1, int, rename, (const char *from, const char *to), (from, to))
+WRAP(NAMES, -1, int, mkdir, (const char *path, mode_t mode), (path, mode))
+WRAP(NAMES, -1, int, rmdir, (const char *path), (path))
+WRAP(DIRECTORY, NULL, DIR *, opendir, (const char *path), (path))
+WRAP(DIRECTORY, NULL, struct dirent64 *, readdir64, (DIR * stream), (stream))
 WRAP(PIPE, -1, int, pipe2, (int *pair, int flags), (pair, flags))
 WRAP(EVENTFD, -1, int, eventfd, (unsigned count, int flags), (count, flags))
 WRAP(TIMERFD_CREATE, -1, int, timerfd_create, (int clock, int flags), (clock, flags))
@@ -333,6 +354,18 @@ int __wrap_close(int fd)
 
 WRAP_VARIADIC(FCNTL, fcntl, int)
 WRAP_VARIADIC(IOCTL, ioctl, unsigned long)
+
+/* The mode is read whether it was given or not; without O_CREAT the system does not look at it. */
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+__attribute__((no_sanitize("address"))) int __wrap_open64(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    mode_t mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+    return fails(BIDE_CALL_OPEN) ? -1 : __real_open64(path, flags, mode);
+}
 
 static enum bide_call kind_of_number(long number)
 {

@@ -19,7 +19,8 @@
 
 /* The kinds: X(constant, word). Several functions may share one: epoll_wait, epoll_pwait and
  * epoll_pwait2; writev and pwritev2; recvmsg and recvmmsg; sendmsg and sendmmsg; sigpending and sigtimedwait go
- * with pthread_sigmask. */
+ * with pthread_sigmask; lstat and stat; fsync and fdatasync; ftruncate and lseek; rename, mkdir and rmdir; opendir
+ * and readdir. */
 #define BIDE_CALL_KINDS(X)                \
     X(READ, "read")                       \
     X(WRITE, "write")                     \
@@ -48,6 +49,12 @@
     X(UNLINK, "unlink")                   \
     X(PREAD, "pread")                     \
     X(SENDFILE, "sendfile")               \
+    X(OPEN, "open")                       \
+    X(PWRITE, "pwrite")                   \
+    X(SYNC, "fsync")                      \
+    X(SIZE, "ftruncate")                  \
+    X(NAMES, "rename")                    \
+    X(DIRECTORY, "readdir")               \
     X(CLOSE, "close")                     \
     X(PIPE, "pipe2")                      \
     X(EVENTFD, "eventfd")                 \
