@@ -246,6 +246,55 @@ Test(wheel_thread, is_not_made_where_threads_are_forbidden)
     bide_set_threads(true);
 }
 
+#ifndef BIDE_TEST_TSAN /* which does not bear threads in the child of a process that has some */
+static atomic_bool enough;
+
+static void start_and_cancel(struct worker *worker)
+{
+    bide_wheel_sleeping sleeping;
+    while (!atomic_load(&enough) && worker->result == 0) {
+        worker->result = bide_wheel_sleeping_init(&sleeping, wheel, MS(1));
+        if (worker->result == 0) worker->result = bide_wheel_sleeping_start(&sleeping);
+        if (worker->result == BIDE_ENOCAPACITY) worker->result = 0;
+        (void)bide_wheel_sleeping_cancel(&sleeping);
+    }
+}
+
+/* Gives the parent's wheel up and has two of its own, of which one is in the other's memory. */
+static bool child_has_wheels_of_its_own(void)
+{
+    bide_wheel *mine, *another;
+    bool good = bide_wheel_sleep(wheel, MS(1)) == BIDE_EFORKED && bide_wheel_free(wheel) == 0 &&
+                bide_wheel_new(&mine, &options) == 0 && bide_wheel_new(&another, &options) == 0 &&
+                bide_wheel_sleep(mine, MS(2)) == 0 && bide_wheel_sleep(another, MS(1)) == 0;
+    return good && bide_wheel_free(mine) == 0 && bide_wheel_free(another) == 0;
+}
+
+Test(wheel_thread, the_child_of_a_fork_gives_up_a_wheel_that_others_were_using, .init = make_fast)
+{
+    enum { WORKERS = 3, CHILDREN = 20 };
+    struct worker workers[WORKERS];
+    atomic_store(&enough, false);
+    for (int i = 0; i < WORKERS; i++)
+        worker_start(&workers[i], start_and_cancel, NULL);
+    for (int i = 0; i < CHILDREN; i++) {
+        pid_t child = fork();
+        cr_assert_done(child);
+        if (child == 0) {
+            (void)alarm(30); /* a lock that nobody holds any more */
+            _exit(child_has_wheels_of_its_own() ? 0 : 1);
+        }
+        int status = 0;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "child %d: %#x", i, (unsigned)status);
+    }
+    atomic_store(&enough, true);
+    for (int i = 0; i < WORKERS; i++)
+        cr_assert_ok(worker_join(&workers[i]));
+}
+
+#endif
+
 Test(wheel_thread, in_the_child_of_a_fork_it_answers_eforked, .init = make_fast)
 {
     bide_wheel_sleeping sleeping;

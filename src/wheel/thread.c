@@ -209,6 +209,12 @@ void bide_wheel_thread_stop(struct bide_wheel *wheel)
     bide_wheel_wake_room(wheel, UINT32_MAX);
 }
 
+void bide_wheel_thread_forget(struct bide_wheel *wheel)
+{
+    atomic_store(&wheel->lock.word, 0);
+    atomic_store(&wheel->gate, CLOSED);
+}
+
 /* --- Looking --- */
 
 bide_instant bide_wheel_thread_next(struct bide_wheel *wheel)

@@ -140,7 +140,9 @@ int bide_wheel_free(bide_wheel *wheel)
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     if (!wheel->threaded)
         bide_wheel_end_all(wheel);
-    else if (!bide_wheel_is_parents(wheel))
+    else if (bide_wheel_is_parents(wheel))
+        bide_wheel_thread_forget(wheel);
+    else
         bide_wheel_thread_stop(wheel);
     /* Futures of this life that come later are told. */
     atomic_fetch_add(&wheel->life, 1);

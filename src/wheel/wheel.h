@@ -95,6 +95,8 @@ int bide_wheel_await(bide_wheel *wheel, bide_future *future);
 int bide_wheel_thread_start(struct bide_wheel *wheel);
 /* Ends it and all sleeps. */
 void bide_wheel_thread_stop(struct bide_wheel *wheel);
+/* In the child of a fork: whoever held locks or was inside the gate is not there. */
+void bide_wheel_thread_forget(struct bide_wheel *wheel);
 /* Frees what belongs to it. */
 void bide_wheel_thread_clear(struct bide_wheel *wheel);
 
@@ -106,6 +108,8 @@ void bide_wheel_thread_stats(struct bide_wheel *wheel, bide_wheel_stats *stats);
 /* --- submitting.c: the futures' side; each with its stage as above --- */
 
 int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx);
+/* After a poll that nobody is to be woken for: 0, or BIDE_ENOCAPACITY if it would wait for room. */
+int bide_wheel_thread_started(bide_wheel_sleeping *sleeping);
 int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping);
 int bide_wheel_thread_reset(bide_wheel_sleeping *sleeping, bide_instant deadline, bool due);
 
