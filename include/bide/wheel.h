@@ -71,7 +71,9 @@ typedef struct bide_wheel_options {
     uint32_t max_capacity;     /**< pending sleeps at most: 4,194,304; up to 2^27 */
     /** The longest time-out: 0, the default, is tick * slots, one turn. */
     bide_duration max_timeout;
-    /** New sleeps on their way to the thread at most: 128; at least 1. (Cancels and moves need no room.) */
+    /** New sleeps on their way to the thread at most: 128; at least 1. Who awaits one more waits for the thread
+     * to look, a moment; bide_wheel_sleeping_start() gives BIDE_ENOCAPACITY, unless `when_full` is to wait.
+     * (Cancels and moves need no room.) */
     uint32_t channel_capacity;
     const char *thread_name; /**< "bide-wheel"; Linux keeps 15 bytes. Copied. */
 } bide_wheel_options;

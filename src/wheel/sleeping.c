@@ -199,8 +199,9 @@ int bide_wheel_sleeping_start(bide_wheel_sleeping *sleeping)
     bide_context_init(&cx, bide_context_waker(NULL));
     cx.flags_ = BIDE_CONTEXT_STABLE; /* it wakes nobody */
     int answer = bide_future_poll(&sleeping->future, &cx);
+    if (answer == BIDE_READY) return sleeping->result;
     if (answer < 0) return answer;
-    return answer == BIDE_READY ? sleeping->result : 0;
+    return sleeping->wheel_->threaded ? bide_wheel_thread_started(sleeping) : 0;
 }
 
 /* `left` from now. */

@@ -94,7 +94,7 @@ static uint32_t find_record(struct bide_wheel *wheel, int *error)
 }
 
 /* Makes the record the sleep's and sends it: BIDE_PENDING, BIDE_READY if a reset has made the sleep due
- * meanwhile, or BIDE_ENOCAPACITY if the channel is full. */
+ * meanwhile, or BIDE_EAGAIN if the channel is full. */
 static int send(bide_wheel_sleeping *sleeping, struct bide_wheel_record *record, const bide_context *cx)
 {
     struct bide_wheel *wheel = sleeping->wheel_;
@@ -116,7 +116,7 @@ static int send(bide_wheel_sleeping *sleeping, struct bide_wheel_record *record,
     bide_wait_unlock(lock);
     if (!on_the_way) atomic_store_explicit(&record->state, BIDE_RECORD_FREE, memory_order_relaxed);
     if (ended) return BIDE_READY;
-    if (!on_the_way) return BIDE_ENOCAPACITY;
+    if (!on_the_way) return BIDE_EAGAIN;
     /* Half a channel is worth a call, whatever the deadlines. */
     bool half = on_the_way == (wheel->options.channel_capacity + 1) / 2;
     bide_wheel_call_for(wheel, half ? INT64_MIN : deadline);
@@ -133,7 +133,7 @@ static int try_submit(bide_wheel_sleeping *sleeping, const bide_context *cx)
     if (number == 0) return error;
     struct bide_wheel_record *record = bide_wheel_record_of(wheel, number);
     int answer;
-    while ((answer = send(sleeping, record, cx)) == BIDE_ENOCAPACITY && bide_os_mutex_try(&wheel->lock)) {
+    while ((answer = send(sleeping, record, cx)) == BIDE_EAGAIN && bide_os_mutex_try(&wheel->lock)) {
         uint32_t room = bide_wheel_drain(wheel);
         bide_os_mutex_unlock(&wheel->lock);
         if (room > 1) bide_wheel_wake_room(wheel, room - 1);
@@ -162,12 +162,18 @@ static int begin_to_wait(bide_wheel_sleeping *sleeping, const bide_context *cx)
     return BIDE_PENDING;
 }
 
+static bool waits(const struct bide_wheel *wheel)
+{
+    return wheel->options.when_full == BIDE_WHEEL_FULL_WAITS;
+}
+
 static int submit(bide_wheel_sleeping *sleeping, const bide_context *cx)
 {
     struct bide_wheel *wheel = sleeping->wheel_;
     if (!bide_wheel_enter_gate(wheel, sleeping->life_)) return end(sleeping, BIDE_ESHUTDOWN);
     int answer = try_submit(sleeping, cx);
-    if (answer == BIDE_ENOCAPACITY && wheel->options.when_full == BIDE_WHEEL_FULL_WAITS)
+    /* The channel is full for a moment only: that is no reason to fail, with somebody to be woken. */
+    if (answer == BIDE_EAGAIN || (answer == BIDE_ENOCAPACITY && waits(wheel)))
         answer = begin_to_wait(sleeping, cx);
     bide_wheel_leave_gate(wheel);
     return answer < 0 ? end(sleeping, answer) : answer;
@@ -207,6 +213,19 @@ int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx)
         if (stage == BIDE_SLEEPING_ENDED) return BIDE_READY;
     }
     return submit(sleeping, cx);
+}
+
+int bide_wheel_thread_started(bide_wheel_sleeping *sleeping)
+{
+    struct bide_wheel *wheel = sleeping->wheel_;
+    if (waits(wheel)) return 0;
+    bide_os_mutex *lock = bide_wait_lock(sleeping);
+    bool in_room = sleeping->stage_ == BIDE_SLEEPING_ROOM;
+    bide_wait_unlock(lock);
+    if (!in_room) return 0;
+    if (leave_room(sleeping)) bide_wheel_wake_room(wheel, 1);
+    (void)end(sleeping, BIDE_ENOCAPACITY);
+    return BIDE_ENOCAPACITY;
 }
 
 int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping)
