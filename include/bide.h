@@ -20,6 +20,7 @@
 #include <bide/net.h>
 #include <bide/poller.h>
 #include <bide/pool.h>
+#include <bide/promise.h>
 #include <bide/reactor.h>
 #include <bide/set.h>
 #include <bide/task.h>

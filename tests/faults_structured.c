@@ -1,4 +1,4 @@
-/* Scenarios of groups and files for test_faults.c.
+/* Scenarios of groups, promises and files for test_faults.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -6,6 +6,7 @@
 
 #include <bide/file.h>
 #include <bide/group.h>
+#include <bide/promise.h>
 
 static atomic_int ended, dropped;
 
@@ -69,6 +70,72 @@ static int run_groups(void)
     static const bide_run_options one = {.workers = 1}, two = {.workers = 2};
     int error = bide_run(use_groups, NULL, &one);
     if (!error) error = bide_run(use_groups, NULL, &two);
+    end_of_faults();
+    return error;
+}
+
+/* --- promises ------------------------------------------------------------------------------------------------ */
+
+static atomic_int values_left;
+
+static void drop_a_value(void *value)
+{
+    (void)value;
+    atomic_fetch_sub(&values_left, 1);
+}
+
+static bide_outcome give(void *arg)
+{
+    atomic_fetch_add(&values_left, 1);
+    return bide_outcome_value(arg, drop_a_value);
+}
+
+static bide_outcome hand_on(bide_outcome before, void *arg)
+{
+    (void)arg;
+    return before;
+}
+
+static void drop_at_the_end(bide_outcome before, void *arg)
+{
+    (void)arg;
+    bide_outcome_drop(before);
+}
+
+static int use_promises(void *arg)
+{
+    bide_promise *promise;
+    bide_promise_syncing syncing;
+    bide_outcome outcome;
+    (void)arg;
+    int error = bide_promise_spawn(&promise, give, NULL, NULL);
+    if (!error) error = bide_promise_then(&promise, hand_on, hand_on, NULL, NULL);
+    if (!error) error = bide_promise_chain(&promise, hand_on, NULL, NULL);
+    if (!error) error = bide_promise_success(&promise, hand_on, NULL, NULL);
+    if (!error) error = bide_promise_fail(&promise, hand_on, NULL, NULL);
+    if (!error) error = bide_promise_sync(&promise, &outcome, bide_after(PATIENCE));
+    if (!error) bide_outcome_drop(outcome);
+    bide_promise_free(promise);
+    if (error) return error;
+    error = bide_promise_spawn(&promise, give, NULL, NULL);
+    bide_promise_syncing_init(&syncing, &promise);
+    if (!error) error = bide_await(&syncing.future, bide_after(PATIENCE));
+    if (!error) bide_outcome_drop(syncing.outcome);
+    bide_promise_free(promise);
+    if (error) return error;
+    error = bide_promise_spawn(&promise, give, NULL, NULL);
+    if (!error) error = bide_promise_cancel(promise);
+    if (!error) error = bide_promise_finally(&promise, drop_at_the_end, NULL, NULL);
+    bide_promise_free(promise);
+    return error;
+}
+
+static int run_promises(void)
+{
+    static const bide_run_options one = {.workers = 1}, two = {.workers = 2};
+    int error = bide_run(use_promises, NULL, &one);
+    if (!error) error = bide_run(use_promises, NULL, &two);
+    if (atomic_load(&values_left)) error = WRONG;
     end_of_faults();
     return error;
 }
@@ -282,6 +349,10 @@ const struct scenario scenarios_of_structured[] = {
      "group_open group_close group_set_limit group_set_deadline group_spawn group_spawn_at "
      "group_spawning_init group_cancel group_error group_count group_wait group_waiting_init",
      run_groups},
+    {"promises",
+     "promise_spawn promise_then promise_chain promise_success promise_fail promise_finally promise_sync "
+     "promise_syncing_init promise_cancel promise_free",
+     run_promises},
     {"files",
      "file_open file_adopt file_fd file_close file_read file_write file_pread file_pwrite file_read_exact "
      "file_write_all file_seek file_sync file_sync_data file_truncate file_stat",
