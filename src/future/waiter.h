@@ -136,8 +136,11 @@ void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, u
 /* Takes out a LINKED waiter without waking it. Lock held. */
 void bide_waiter_unlink(bide_waiter *waiter);
 
-/* Takes out a LINKED waiter, sets `grant` bits in its state, and prepares its wake. Lock held. */
+/* Takes out a LINKED waiter and prepares its wake. Lock held. */
 void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake);
+
+/* As bide_waiter_take, of one that has not been GRANTED yet: in the same step it becomes that. */
+void bide_waiter_grant(bide_waiter *waiter, struct bide_wake *wake);
 
 /* Runs a prepared wake. No lock held. */
 void bide_wake_run(const struct bide_wake *wake);
