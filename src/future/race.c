@@ -5,62 +5,11 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/future.h"
-#include "future/thread.h"
+#include "future/shuffle.h"
 
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-
-/* --- the order of a race ---
- *
- * Each member that is ready shall have the same chance. A random start alone would favour those that follow
- * many that are pending, so the order is shuffled, one step with each poll (Knuth, TAOCP 3.4.2, algorithm P).
- * That is exactly fair up to SHUFFLED members; more are taken from a random start in a random direction, fair
- * between any two. */
-#define SHUFFLED 64
-
-struct order {
-    size_t count;
-    size_t taken;
-    size_t start;           /* of many */
-    size_t step;            /* of many: 1, or count - 1 for backwards */
-    uint8_t rest[SHUFFLED]; /* of few: from `taken` on, those not polled yet */
-};
-
-static size_t random_below(size_t limit)
-{
-    return bide_thread_random(bide_thread_self()) % limit;
-}
-
-static void order_init(struct order *order, size_t count)
-{
-    order->count = count;
-    order->taken = 0;
-    order->start = 0;
-    order->step = 0;
-    if (count > SHUFFLED) {
-        order->start = random_below(count);
-        order->step = random_below(2) ? 1 : count - 1;
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        order->rest[i] = (uint8_t)i;
-}
-
-/* The member to poll next; all have been taken when `taken` is `count`. */
-static size_t order_next(struct order *order)
-{
-    size_t taken = order->taken++;
-    if (order->count > SHUFFLED) {
-        size_t next = order->start;
-        order->start = (next + order->step) % order->count;
-        return next;
-    }
-    size_t chosen = taken + random_below(order->count - taken);
-    uint8_t next = order->rest[chosen];
-    order->rest[chosen] = order->rest[taken];
-    return next;
-}
 
 /* --- race ---
  *
@@ -96,12 +45,12 @@ static int racing_poll(bide_future *self, bide_context *cx)
         return BIDE_READY;
     }
     if (!racing->cancelling_) {
-        struct order order;
-        order_init(&order, racing->count_);
+        struct bide_shuffle order;
+        bide_shuffle_init(&order, racing->count_);
         int answer = BIDE_PENDING;
         size_t i = 0;
         while (order.taken < order.count && answer == BIDE_PENDING) {
-            i = order_next(&order);
+            i = bide_shuffle_next(&order);
             answer = bide_future_poll(racing->futures_[i], cx);
         }
         if (answer == BIDE_PENDING) return BIDE_PENDING;
