@@ -59,6 +59,11 @@ int bide_future_poll(bide_future *future, bide_context *cx)
     return answer > BIDE_READY ? BIDE_EINVAL : answer;
 }
 
+void bide_future_begin(bide_future *future)
+{
+    future->state_ = STARTED | digest(future);
+}
+
 int bide_future_cancel(bide_future *future, bide_context *cx)
 {
     int error = check(future, cx);

@@ -10,6 +10,9 @@
 void bide_future_hold(bide_future *future);
 void bide_future_release(bide_future *future);
 
+/* Marks one as pending whose first poll its maker has done itself. */
+void bide_future_begin(bide_future *future);
+
 /* Polls as the direct calls do at their deadline: what is there counts, whether or not an event has told of it. */
 int bide_future_last_try(bide_future *future, bide_context *cx);
 

@@ -73,7 +73,7 @@ static int abandon(struct bide_awaiter *awaiter, bide_future *future, int error)
     return answer == BIDE_COMPLETED ? 0 : error;
 }
 
-static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
+static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline, bool begun)
 {
     bide_context *cx = awaiter->cx;
     uint32_t forks = bide_os_forks;
@@ -81,7 +81,7 @@ static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_in
     /* A call that may not wait tries the system call even where the memory says that it is of no use. */
     if (now) cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
     for (bool again = false;; again = true) {
-        int answer = bide_future_poll(future, cx);
+        int answer = begun && !again ? BIDE_PENDING : bide_future_poll(future, cx);
         if (answer == BIDE_READY) return 0;
         if (answer < 0) return answer;
         /* Its one try is still to come if the budget ran out before it. */
@@ -128,13 +128,14 @@ static void end(const struct session *session, struct bide_thread *thread)
 
 /* In a task. An await inside the poll of another one has the same context, so that its wakes may have been
  * the other's: that one is polled once more. Its worker may be another thread after each wait. */
-static int await_in_task(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline)
+static int await_in_task(struct bide_awaiter *awaiter, bide_future *future, bide_instant deadline, bool begun)
 {
-    if (bide_awaiter_verdict(awaiter)) return awaiter->wait(awaiter, BIDE_NEVER, false);
+    /* One that is under way has to be cancelled then: its own wait tells. */
+    if (!begun && bide_awaiter_verdict(awaiter)) return awaiter->wait(awaiter, BIDE_NEVER, false);
     uint32_t flags = awaiter->cx->flags_;
     awaiter->cx->flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
     awaiter->depth++;
-    int result = await_with(awaiter, future, deadline);
+    int result = await_with(awaiter, future, deadline, begun);
     awaiter->depth--;
     awaiter->cx->flags_ = flags;
     if (awaiter->depth > 0) bide_context_wake(awaiter->cx);
@@ -147,12 +148,28 @@ int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instan
     if (!future) return BIDE_EINVAL;
     if (thread->in_waker) return BIDE_EDEADLK;
     if (thread->awaiter)
-        return thread->operation ? BIDE_EDEADLK : await_in_task(thread->awaiter, future, deadline);
+        return thread->operation ? BIDE_EDEADLK : await_in_task(thread->awaiter, future, deadline, false);
     struct session session;
     if (!begin(&session, thread, reactor ? reactor : bide_reactor_of(thread))) return BIDE_ENOMEM;
-    int result = await_with(&session.waiting.awaiter, future, deadline);
+    int result = await_with(&session.waiting.awaiter, future, deadline, false);
     end(&session, thread);
     return result;
+}
+
+bide_context *bide_await_context(void)
+{
+    struct bide_thread *thread = bide_thread_self();
+    struct bide_awaiter *awaiter = thread->awaiter;
+    if (!awaiter || thread->in_waker || thread->operation || bide_awaiter_verdict(awaiter)) return NULL;
+    if (awaiter->cx->budget_ == 0) return NULL;
+    awaiter->cx->budget_--;
+    return awaiter->cx;
+}
+
+int bide_await_rest(bide_future *future, bide_instant deadline)
+{
+    bide_future_begin(future);
+    return await_in_task(bide_thread_self()->awaiter, future, deadline, true);
 }
 
 int bide_await(bide_future *future, bide_instant deadline)

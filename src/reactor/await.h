@@ -8,4 +8,12 @@
 /* As bide_await, but driving `reactor`, which the future's source belongs to. NULL: the current one. */
 int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instant deadline);
 
+/* For a direct call that does its future's first poll itself, to spare the way there where nothing has to be waited
+ * for: the context to do it with, if the caller is a task that may wait. Else, and when its budget is spent, NULL:
+ * bide_await does it all. */
+bide_context *bide_await_context(void);
+
+/* Goes on with a future that is pending after a first poll with that context, at once afterwards. */
+int bide_await_rest(bide_future *future, bide_instant deadline);
+
 #endif
