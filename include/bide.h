@@ -23,6 +23,7 @@
 #include <bide/promise.h>
 #include <bide/reactor.h>
 #include <bide/set.h>
+#include <bide/sync.h>
 #include <bide/task.h>
 #include <bide/time.h>
 #include <bide/timer.h>

@@ -26,7 +26,7 @@ struct scenario {
 /* Each file's, up to one without a name. */
 extern const struct scenario scenarios_of_async[], scenarios_of_net[], scenarios_of_time[],
     scenarios_of_core[], scenarios_of_names[], scenarios_of_messages[], scenarios_of_unix[],
-    scenarios_of_tasks[], scenarios_of_structured[];
+    scenarios_of_tasks[], scenarios_of_structured[], scenarios_of_sync[];
 
 /* The calls of the scene, not of the library. */
 #define SCENE(...)           \

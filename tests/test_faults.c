@@ -20,11 +20,11 @@
 
 TestSuite(faults, .timeout = 300);
 
-static const struct scenario *const groups[] = {scenarios_of_async,     scenarios_of_messages,
-                                                scenarios_of_net,       scenarios_of_time,
-                                                scenarios_of_core,      scenarios_of_names,
-                                                scenarios_of_unix,      scenarios_of_tasks,
-                                                scenarios_of_structured};
+static const struct scenario *const groups[] = {scenarios_of_async,      scenarios_of_messages,
+                                                scenarios_of_net,        scenarios_of_time,
+                                                scenarios_of_core,       scenarios_of_names,
+                                                scenarios_of_unix,       scenarios_of_tasks,
+                                                scenarios_of_structured, scenarios_of_sync};
 #define GROUPS (sizeof groups / sizeof *groups)
 
 /* --- running them --------------------------------------------------------------------------------------- */

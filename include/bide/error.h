@@ -96,6 +96,7 @@ extern "C" {
     X(BIDE_ETOOLONG, -113, "time-out longer than the wheel allows")                             \
     X(BIDE_ENOCAPACITY, -114, "no room for another timer in the wheel")                         \
     X(BIDE_ESHUTDOWN, -115, "the wheel was freed")                                              \
+    X(BIDE_ECLOSED, -116, "the channel is closed")                                              \
     X(BIDE_ERESOLVE_NONAME, -200, "no such host")                                               \
     X(BIDE_ERESOLVE_NODATA, -201, "the host has no address of the family")                      \
     X(BIDE_ERESOLVE_AGAIN, -202, "no answer from the name servers for now")                     \

@@ -331,6 +331,19 @@ typedef struct bide_waiter {
     uint32_t flags_;
 } bide_waiter;
 
+/** A number that says who may pass, and a queue of those who may not yet: part of Bide's locks. The fields are
+ * private. */
+typedef struct bide_gate {
+    uint32_t word_;
+    bide_link queue_;
+} bide_gate;
+
+/** One party's place at a gate: part of Bide's futures. The fields are private. */
+typedef struct bide_gate_waiting {
+    bide_waiter waiter_;
+    uint32_t wants_;
+} bide_gate_waiting;
+
 #ifdef __cplusplus
 }
 #endif
