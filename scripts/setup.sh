@@ -56,6 +56,7 @@ if [ "${1-}" = all ]; then
     has socat || want socat
     has nc || want netcat-openbsd
     has gdb || want gdb
+    has curl || want curl
     [ -x /usr/sbin/nginx ] || want nginx-light
 fi
 
@@ -65,14 +66,14 @@ fi
 without() {
     case $1 in
     libcriterion-dev) echo "setup: no Criterion ($1): the tests will use their own runner" ;;
-    libhttp-parser-dev) echo "setup: no http_parser ($1): the example http_get will not be built" ;;
+    libhttp-parser-dev) echo "setup: no http_parser ($1): the examples http_get and http_server will not be built" ;;
     libev-dev) echo "setup: no libev ($1): embed_libev and a server of docs/migrating.md will not be built" ;;
     libuv1-dev) echo "setup: no libuv ($1): a server of docs/migrating.md will not be built" ;;
     libevent-dev) echo "setup: no libevent ($1): a server of docs/migrating.md will not be built" ;;
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
-    openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
+    openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | curl | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
     esac
 }

@@ -17,7 +17,11 @@ TestSuite(tasks, .timeout = 120);
 
 #define PROXY BIDE_EXAMPLES "/proxy"
 
+#ifdef BIDE_TEST_TSAN
+static const char *const worker_counts[] = {WORKERS};
+#else
 static const char *const worker_counts[] = {"1", "2", "8"};
+#endif
 #define WORKER_COUNTS (sizeof worker_counts / sizeof *worker_counts)
 
 /* --- the echo server --- */
@@ -45,7 +49,8 @@ Test(tasks, echo_server_sends_back_what_each_of_many_clients_sent)
 Test(tasks, echo_server_serves_so_many_at_once_and_then_the_next)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--connections", "2", "--listen", "127.0.0.1:0");
+    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--connections", "2", "--listen",
+          "127.0.0.1:0");
     int first = connected(&server.place);
     int second = connected(&server.place);
     assert_echoes(first, "one");
@@ -65,7 +70,7 @@ Test(tasks, echo_server_serves_so_many_at_once_and_then_the_next)
 Test(tasks, echo_server_drains_until_its_clients_have_left_or_its_deadline)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--listen", "127.0.0.1:0", "--drain", "1h");
+    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain", "1h");
     int client = connected(&server.place);
     assert_echoes(client, "before");
     (void)kill(server.process, SIGTERM);
@@ -79,7 +84,8 @@ Test(tasks, echo_server_drains_until_its_clients_have_left_or_its_deadline)
     (void)close(client);
     assert_stops(&server);
 
-    START(&server, ECHO_SERVER, "--tasks", "--listen", "127.0.0.1:0", "--drain", "100ms");
+    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain",
+          "100ms");
     client = connected(&server.place);
     assert_echoes(client, "I will stay");
     stop(&server);
@@ -93,7 +99,7 @@ Test(tasks, echo_server_ends_at_once_on_a_second_signal)
     BIDE_SKIP("the thread sanitizer may not run a signal's handler during the second wait");
 #endif
     struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--listen", "127.0.0.1:0", "--drain", "1h");
+    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain", "1h");
     int client = connected(&server.place);
     assert_echoes(client, "I will stay");
     (void)kill(server.process, SIGINT);
@@ -102,6 +108,30 @@ Test(tasks, echo_server_ends_at_once_on_a_second_signal)
     (void)kill(server.process, SIGTERM);
     assert_stops(&server);
     (void)close(client);
+}
+
+static struct run r;
+
+Test(tasks, echo_server_and_proxy_serve_socat)
+{
+    struct server server, proxy;
+    char command[256];
+    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0");
+    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", server.place.text);
+    /* socat ends its half when it has sent all, and waits for the rest of what comes back. */
+    (void)snprintf(command, sizeof command, "seq 200000 | socat -t 20 - TCP:%s | cksum; seq 200000 | cksum",
+                   proxy.place.text);
+    RUN(&r, "/usr/bin/env", "socat", "-V");
+    bool there = r.status == 0;
+    if (there) {
+        RUN(&r, "/bin/sh", "-c", command);
+        assert_status(&r, 0);
+        size_t half = strlen(r.out) / 2;
+        cr_assert(half > 0 && memcmp(r.out, r.out + half, half) == 0, "what came back differs:\n%s", r.out);
+    }
+    stop(&proxy);
+    stop(&server);
+    if (!there) BIDE_SKIP("there is no socat");
 }
 
 /* --- the proxy --- */
@@ -162,7 +192,7 @@ Test(tasks, proxy_moves_100_megabytes_each_way_and_hands_an_end_on_by_itself)
     void *done;
     char end[64];
     int listener = listening(&place, 5);
-    START(&proxy, PROXY, "--listen", "127.0.0.1:0", "--workers", "2", place.text);
+    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", place.text);
     cr_assert_eq(pthread_create(&behind, NULL, echo_and_tell_of_the_end, &listener), 0);
     int client = connected(&proxy.place);
     cr_assert_eq(pthread_create(&sender, NULL, send_much, &client), 0);
@@ -191,7 +221,7 @@ Test(tasks, proxy_closes_on_clients_whom_it_cannot_connect_and_goes_on)
     struct place place;
     struct server proxy;
     int fd = bound(&place);
-    START(&proxy, PROXY, "--listen", "127.0.0.1:0", place.text);
+    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", place.text);
     for (int i = 0; i < 3; i++) {
         int client = connected(&proxy.place);
         cr_assert(ends(client));
@@ -216,7 +246,7 @@ Test(tasks, proxy_drops_who_is_idle_and_keeps_who_is_not)
     struct server proxy;
     char got[1];
     int listener = listening(&place, 5);
-    START(&proxy, PROXY, "--listen", "127.0.0.1:0", "--idle", "1s", place.text);
+    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", "--idle", "1s", place.text);
     int idle = connected(&proxy.place);
     int busy = connected(&proxy.place);
     int servers[2] = {accept(listener, NULL, NULL), accept(listener, NULL, NULL)};
@@ -243,8 +273,6 @@ Test(tasks, proxy_drops_who_is_idle_and_keeps_who_is_not)
     (void)close(listener);
     stop(&proxy);
 }
-
-static struct run r;
 
 Test(tasks, wrong_usage_is_told)
 {
