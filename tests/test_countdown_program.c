@@ -66,8 +66,7 @@ static void die_in_mid_request(void)
     (void)close(ready[1]);
 }
 
-Test(countdown_program,
-     a_blocking_client_a_bide_client_and_nc_are_served_at_once_and_one_that_dies_disturbs_none)
+Test(countdown_program, three_kinds_of_clients_are_served_at_once_and_one_that_dies_disturbs_none)
 {
     if (!is_installed("nc")) BIDE_SKIP("no nc here");
     serve(&server, SERVE("--listen", "127.0.0.1:0", "--cycle", "Work 100s"), 2, line);
