@@ -6,6 +6,11 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 set(BIDE_DOCUMENTS README.md docs/guide.md)
+set(BIDE_DOCUMENT_LIBRARIES bide::static)
+if(BIDE_HAS_COUNTDOWN)
+  list(APPEND BIDE_DOCUMENTS docs/countdown.md)
+  list(PREPEND BIDE_DOCUMENT_LIBRARIES bide::countdown_static)
+endif()
 
 # Programs that need somebody at the other end: test_examples_servers.c runs them. All others must exit with 0 by
 # themselves.
@@ -32,7 +37,7 @@ function(bide_add_block place code)
     set(target bide_documentation_${name})
     file(CONFIGURE OUTPUT "${folder}/${name}.c" CONTENT "@code@" @ONLY)
     add_executable(${target} "${folder}/${name}.c")
-    target_link_libraries(${target} PRIVATE bide::static)
+    target_link_libraries(${target} PRIVATE ${BIDE_DOCUMENT_LIBRARIES})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name})
     bide_documentation_options(${target})
     if(NOT name IN_LIST BIDE_DRIVEN_PROGRAMS)
