@@ -47,7 +47,7 @@ struct server {
     struct acceptor acceptors[PLACES];
     size_t acceptor_count;
     int64_t clients;
-    bide_ssize told; /* the last trouble with accepting that was told; 0: none since it went well */
+    bide_instant quiet; /* until then trouble with accepting is not told again */
 };
 
 static bide_event stop;
@@ -168,8 +168,10 @@ static int accept_clients(void *arg)
         int error = bide_accept(acceptor->listener, &conn, NULL, BIDE_NEVER);
         if (error == BIDE_ECANCELED || error == BIDE_EFREED) return 0;
         if (!error) begin_client(server, conn);
-        if (error && error != server->told) (void)program_fail("accepting a client", error);
-        server->told = error;
+        if (error && bide_before(server->quiet, bide_now())) {
+            (void)program_fail("accepting a client", error);
+            server->quiet = bide_after(BIDE_MINUTES(1));
+        }
     }
 }
 
