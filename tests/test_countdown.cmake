@@ -38,5 +38,5 @@ if(TARGET bide_example_countdown_tcp)
   bide_add_test(test_countdown_examples SOURCES test_examples_run.c)
   target_compile_definitions(test_countdown_examples PRIVATE BIDE_COUNTDOWN_PROGRAM="" BIDE_DOCUMENTATION=""
     BIDE_EXAMPLES="$<TARGET_FILE_DIR:bide_example_countdown_tcp>")
-  add_dependencies(test_countdown_examples bide_example_countdown_tcp)
+  add_dependencies(test_countdown_examples bide_example_countdown_tcp bide_example_countdown_unix)
 endif()

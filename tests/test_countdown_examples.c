@@ -1,4 +1,4 @@
-/* The example countdown_tcp, with a client of ours beside their own.
+/* The examples countdown_tcp and countdown_unix, with a client of ours beside their own.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -47,4 +47,14 @@ Test(countdown_examples, countdown_tcp_is_shared_by_threads)
     read_line(talk.out, line);
     place_from(&place, line);
     expect_shared(&talk, connected(&place));
+}
+
+Test(countdown_examples, countdown_unix_is_shared_by_tasks)
+{
+    struct talk talk;
+    char line[LINE];
+    TALK(&talk, BIDE_EXAMPLES "/countdown_unix", "--wait", "2s", "--unix", path);
+    read_line(talk.out, line);
+    assert_has(line, path);
+    expect_shared(&talk, connected_at(path));
 }
