@@ -16,10 +16,42 @@ TestSuite(servers, .timeout = 60);
 
 /* --- the echo server --- */
 
-Test(servers, echo_server_sends_back_what_each_of_many_clients_sent)
+/* In both of its forms: one thread with state machines, and a task for each connection. */
+static const bool forms[] = {false, true};
+
+/* `descriptors`: how many it may have open; 0: as many as we. */
+static void start_echo_with(struct server *server, bool tasks, rlim_t descriptors, const char *option,
+                            const char *value)
+{
+    static const char *const listen = "127.0.0.1:0";
+    if (tasks)
+        start_server(server, descriptors,
+                     (const char *const[]){ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", listen,
+                                           option, value, NULL});
+    else
+        start_server(server, descriptors,
+                     (const char *const[]){ECHO_SERVER, "--listen", listen, option, value, NULL});
+}
+
+static void start_echo(struct server *server, bool tasks, const char *option, const char *value)
+{
+    start_echo_with(server, tasks, 0, option, value);
+}
+
+/* A test of each. */
+#define ECHO_TEST(name)                                           \
+    static void name(bool tasks);                                 \
+    Test(servers, echo_server_##name)                             \
+    {                                                             \
+        for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) \
+            name(forms[i]);                                       \
+    }                                                             \
+    static void name(bool tasks)
+
+ECHO_TEST(sends_back_what_each_of_many_clients_sent)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0");
+    start_echo(&server, tasks, "--drain", "3s");
     int clients[20];
     for (int i = 0; i < 20; i++)
         clients[i] = connected(&server.place);
@@ -35,11 +67,11 @@ Test(servers, echo_server_sends_back_what_each_of_many_clients_sent)
 
 /* Sends without reading until nothing more goes: the server must have stopped to read from us, for it keeps
  * one buffer. Then everything comes back, in pieces. */
-Test(servers, echo_server_does_not_read_from_those_who_do_not_read_and_loses_nothing)
+ECHO_TEST(does_not_read_from_those_who_do_not_read_and_loses_nothing)
 {
     enum { CHUNK = 64 * 1024, FAR_TOO_MUCH = 512 };
     struct server server;
-    START(&server, ECHO_SERVER, "--listen=127.0.0.1:0");
+    start_echo(&server, tasks, "--drain", "3s");
     int client = connected(&server.place);
     int other = connected(&server.place);
     char *chunk = malloc(CHUNK);
@@ -67,10 +99,10 @@ Test(servers, echo_server_does_not_read_from_those_who_do_not_read_and_loses_not
     stop(&server);
 }
 
-Test(servers, echo_server_on_sigterm_accepts_no_more_and_serves_who_is_connected_until_they_leave)
+ECHO_TEST(on_sigterm_accepts_no_more_and_serves_who_is_connected_until_they_leave)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--drain", "1h");
+    start_echo(&server, tasks, "--drain", "1h");
     int client = connected(&server.place);
     assert_echoes(client, "before");
     (void)kill(server.process, SIGTERM);
@@ -85,10 +117,10 @@ Test(servers, echo_server_on_sigterm_accepts_no_more_and_serves_who_is_connected
     assert_stops(&server);
 }
 
-Test(servers, echo_server_drains_until_its_deadline_and_exits_with_0)
+ECHO_TEST(drains_until_its_deadline_and_exits_with_0)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--drain", "100ms");
+    start_echo(&server, tasks, "--drain", "100ms");
     int client = connected(&server.place);
     assert_echoes(client, "I will stay");
     stop(&server);
@@ -96,10 +128,10 @@ Test(servers, echo_server_drains_until_its_deadline_and_exits_with_0)
     (void)close(client);
 }
 
-Test(servers, echo_server_exits_at_once_on_sigint_without_clients_and_on_a_second_signal_with_them)
+ECHO_TEST(exits_at_once_on_sigint_without_clients_and_on_a_second_signal_with_them)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--drain", "1h");
+    start_echo(&server, tasks, "--drain", "1h");
     (void)kill(server.process, SIGINT);
     assert_stops(&server);
 
@@ -108,7 +140,7 @@ Test(servers, echo_server_exits_at_once_on_sigint_without_clients_and_on_a_secon
      * off until that call has returned. */
     BIDE_SKIP("the thread sanitizer may not run a signal's handler during the second wait");
 #endif
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--drain", "1h");
+    start_echo(&server, tasks, "--drain", "1h");
     int client = connected(&server.place);
     assert_echoes(client, "I will stay");
     (void)kill(server.process, SIGINT);
@@ -119,11 +151,11 @@ Test(servers, echo_server_exits_at_once_on_sigint_without_clients_and_on_a_secon
     (void)close(client);
 }
 
-Test(servers, echo_server_survives_running_out_of_descriptors)
+ECHO_TEST(survives_running_out_of_descriptors)
 {
     enum { CLIENTS = 40, FEW = 16 };
     struct server server;
-    start_server(&server, FEW, (const char *const[]){ECHO_SERVER, "--listen", "127.0.0.1:0", NULL});
+    start_echo_with(&server, tasks, FEW, "--drain", "3s");
     int clients[CLIENTS];
     for (int i = 0; i < CLIENTS; i++)
         clients[i] = connected(&server.place);
@@ -142,10 +174,10 @@ Test(servers, echo_server_survives_running_out_of_descriptors)
     stop(&server);
 }
 
-Test(servers, echo_server_serves_no_more_at_once_than_it_was_told_to)
+ECHO_TEST(serves_no_more_at_once_than_it_was_told_to)
 {
     struct server server;
-    START(&server, ECHO_SERVER, "--listen", "127.0.0.1:0", "--connections", "2");
+    start_echo(&server, tasks, "--connections", "2");
     int first = connected(&server.place);
     int second = connected(&server.place);
     int third = connected(&server.place);

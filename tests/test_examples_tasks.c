@@ -1,4 +1,5 @@
-/* The examples that are servers of tasks, with plain sockets at the other ends: echo_server --tasks, proxy.
+/* The example proxy, with plain sockets at both ends, and socat. echo_server --tasks is among the servers of
+ * test_examples_servers.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -17,98 +18,7 @@ TestSuite(tasks, .timeout = 120);
 
 #define PROXY BIDE_EXAMPLES "/proxy"
 
-#ifdef BIDE_TEST_TSAN
-static const char *const worker_counts[] = {WORKERS};
-#else
-static const char *const worker_counts[] = {"1", "2", "8"};
-#endif
-#define WORKER_COUNTS (sizeof worker_counts / sizeof *worker_counts)
-
-/* --- the echo server --- */
-
-Test(tasks, echo_server_sends_back_what_each_of_many_clients_sent)
-{
-    for (size_t w = 0; w < WORKER_COUNTS; w++) {
-        struct server server;
-        int clients[50];
-        START(&server, ECHO_SERVER, "--tasks", "--workers", worker_counts[w], "--listen", "127.0.0.1:0");
-        for (int i = 0; i < 50; i++)
-            clients[i] = connected(&server.place);
-        for (int round = 0; round < 3; round++)
-            for (int i = 0; i < 50; i++) {
-                char text[32];
-                (void)snprintf(text, sizeof text, "I am client %d", i);
-                assert_echoes(clients[i], text);
-            }
-        for (int i = 0; i < 50; i++)
-            (void)close(clients[i]);
-        stop(&server);
-    }
-}
-
-Test(tasks, echo_server_serves_so_many_at_once_and_then_the_next)
-{
-    struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--connections", "2", "--listen",
-          "127.0.0.1:0");
-    int first = connected(&server.place);
-    int second = connected(&server.place);
-    assert_echoes(first, "one");
-    assert_echoes(second, "two");
-    int third = connected(&server.place);
-    send_all(third, "three", 5);
-    cr_assert(!readable(third, 50), "a third one is served");
-    (void)close(first);
-    char back[5];
-    receive_all(third, back, sizeof back);
-    cr_assert_eq(memcmp(back, "three", 5), 0);
-    (void)close(second);
-    (void)close(third);
-    stop(&server);
-}
-
-Test(tasks, echo_server_drains_until_its_clients_have_left_or_its_deadline)
-{
-    struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain", "1h");
-    int client = connected(&server.place);
-    assert_echoes(client, "before");
-    (void)kill(server.process, SIGTERM);
-    /* The listener is gone a moment later. */
-    int64_t began = now_ms();
-    for (int fd; (fd = try_connect(&server.place)) >= 0;) {
-        (void)close(fd);
-        cr_assert_lt(now_ms() - began, PATIENCE, "it still listens");
-    }
-    assert_echoes(client, "while it drains");
-    (void)close(client);
-    assert_stops(&server);
-
-    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain",
-          "100ms");
-    client = connected(&server.place);
-    assert_echoes(client, "I will stay");
-    stop(&server);
-    cr_assert(ends(client), "the connection is open still");
-    (void)close(client);
-}
-
-Test(tasks, echo_server_ends_at_once_on_a_second_signal)
-{
-#ifdef BIDE_TEST_TSAN
-    BIDE_SKIP("the thread sanitizer may not run a signal's handler during the second wait");
-#endif
-    struct server server;
-    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0", "--drain", "1h");
-    int client = connected(&server.place);
-    assert_echoes(client, "I will stay");
-    (void)kill(server.process, SIGINT);
-    for (int fd; (fd = try_connect(&server.place)) >= 0;)
-        (void)close(fd);
-    (void)kill(server.process, SIGTERM);
-    assert_stops(&server);
-    (void)close(client);
-}
+/* --- with socat --- */
 
 static struct run r;
 

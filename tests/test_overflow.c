@@ -4,11 +4,11 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "test_inventory.h"
+#include "test_stack.h"
 
 #include <bide.h>
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -16,46 +16,6 @@ TestSuite(overflow, .timeout = 60);
 
 static const unsigned worker_counts[] = {1, 2, 8};
 #define WORKER_COUNTS (sizeof worker_counts / sizeof *worker_counts)
-
-/* --- the system, as the tests want it ------------------------------------------------------------------------ */
-
-static bool guards_split;   /* as before Linux 6.13 */
-static size_t map_limit;    /* 0: the system's */
-static _Atomic long mapped; /* bytes */
-
-void *__real_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset)
-{
-    mapped += (long)length;
-    return __real_mmap(address, length, protection, flags, fd, offset);
-}
-
-int __real_munmap(void *address, size_t length);
-int __wrap_munmap(void *address, size_t length);
-int __wrap_munmap(void *address, size_t length)
-{
-    mapped -= (long)length;
-    return __real_munmap(address, length);
-}
-
-int __real_madvise(void *address, size_t length, int advice);
-int __wrap_madvise(void *address, size_t length, int advice);
-int __wrap_madvise(void *address, size_t length, int advice)
-{
-    if (advice == 102 && guards_split) {
-        errno = EINVAL;
-        return -1;
-    }
-    return __real_madvise(address, length, advice);
-}
-
-size_t __real_bide_os_pages_map_limit(void);
-size_t __wrap_bide_os_pages_map_limit(void);
-size_t __wrap_bide_os_pages_map_limit(void)
-{
-    return map_limit > 0 ? map_limit : __real_bide_os_pages_map_limit();
-}
 
 /* --- children that fault ------------------------------------------------------------------------------------- */
 

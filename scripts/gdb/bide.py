@@ -7,10 +7,11 @@
 #                                    frame 0 stays the thread's own. A running task: switches to its thread
 #   (gdb) bide task off              back to the thread's own stack
 #
-# A core file must be the kernel's: gdb's own (generate-core-file) lacks the stacks where guards are light (Linux 6.13),
-# because gdb gives a mapping up when one page of it cannot be read.
+# A core file must be the kernel's: gdb's own (generate-core-file) lacks the stacks where guards are light
+# (Linux 6.13), because gdb gives a mapping up when one page of it cannot be read.
 #
-# Needs the library's debugging symbols (-g). Knows how x86-64, AArch64 and RISC-V suspend a task: src/task/machine.h.
+# Needs the library's debugging symbols (-g). Knows how x86-64, AArch64 and RISC-V suspend a task in the
+# switches in assembler: src/task/machine.h.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 import gdb
@@ -20,8 +21,8 @@ STATES = ["free", "ready", "ready", "suspended", "suspended", "suspended"]
 RUNS = 1
 CHUNK = 64
 
-# How a suspended fiber lies on its stack: the stack pointer, the registers in words of eight bytes from the saved
-# one on (the program counter's too), and how many words there are.
+# How a suspended fiber lies on its stack: the stack pointer, the registers in words of eight bytes from the
+# saved one on (the program counter's too), and how many words there are.
 LAYOUTS = {
     "i386:x86-64": ("rsp", {"r12": 0, "r13": 1, "r14": 2, "r15": 3, "rbx": 4, "rbp": 5, "rip": 6}, 7),
     "aarch64": ("sp", dict([("x%d" % (19 + i), i) for i in range(12)] + [("pc", 11)]), 20),
@@ -33,8 +34,12 @@ COUNTERS = {"i386:x86-64": "rip", "aarch64": "pc", "riscv:rv64": "pc"}
 
 def architecture():
     name = gdb.selected_inferior().architecture().name()
+    try:
+        gdb.parse_and_eval("&bide_fiber_start")
+    except gdb.error:
+        raise gdb.GdbError("bide: not built with the switch in assembler, or without symbols: no stacks")
     for known in LAYOUTS:
-        if name == known or name.startswith(known):
+        if name.startswith(known):
             return known
     raise gdb.GdbError("bide: not known how tasks are suspended on " + name)
 
@@ -43,7 +48,7 @@ def first_chunk():
     try:
         return gdb.parse_and_eval("'record.c'::chunks")
     except gdb.error:
-        raise gdb.GdbError("bide: no tasks to be found: the library is not there, or has no debugging symbols")
+        raise gdb.GdbError("bide: no tasks found: the library is not there, or has no debugging symbols")
 
 
 def records():
@@ -191,8 +196,8 @@ class Bide(gdb.Command):
 
 
 class BideTask(gdb.Command):
-    """bide task NUMBER: makes the task's stack the current one, behind frame 0. bide task NUMBER bt: shows it.
-bide task off: back to the thread's own."""
+    """bide task NUMBER: makes the task's stack the current one, behind frame 0.
+bide task NUMBER bt: shows it. bide task off: back to the thread's own."""
 
     def __init__(self):
         super().__init__("bide task", gdb.COMMAND_STACK)
