@@ -1,4 +1,4 @@
-/* Scenarios of groups, promises and files for test_faults.c.
+/* Scenarios of groups, promises, files and standing time-outs for test_faults.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
@@ -331,6 +331,27 @@ static int run_path_futures(void)
     return error;
 }
 
+/* --- standing time-outs -------------------------------------------------------------------------------------- */
+
+static int run_timeouts(void)
+{
+    int peer;
+    char byte;
+    struct counter counter = {0};
+    bide_context cx;
+    bide_async *async = scene_handle(UNIX, &peer);
+    int error = bide_async_set_timeout(async, BIDE_READ, BIDE_MILLISECONDS(1));
+    if (!error && bide_async_timeout(async, BIDE_READ) != BIDE_MILLISECONDS(1)) error = WRONG;
+    bide_context_init(&cx, counting(&counter));
+    if (!bide_is_never(bide_context_limit(&cx))) error = WRONG;
+    if (!error) error = (int)bide_read(async, &byte, 1, bide_after(PATIENCE));
+    if (error == BIDE_ETIMEDOUT) error = 0;
+    end_of_faults();
+    (void)bide_async_free(async);
+    SCENE((void)close(peer));
+    return error;
+}
+
 static bide_ssize three(void *arg)
 {
     (void)arg;
@@ -370,5 +391,6 @@ const struct scenario scenarios_of_structured[] = {
      "path_io_save directory_io_open",
      run_path_futures},
     {"blocking", "blocking", run_blocking},
+    {"standing time-outs", "async_set_timeout async_timeout context_limit", run_timeouts},
     {NULL, NULL, NULL},
 };

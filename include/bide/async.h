@@ -119,6 +119,7 @@ typedef struct bide_readiness {
     uint32_t direction_;
     uint32_t seen_;
     bool waited_;
+    bide_instant limit_;
     int result; /**< when ready: 0 or an error */
 } bide_readiness;
 
@@ -217,6 +218,35 @@ BIDE_API bide_ssize bide_read_with(bide_async *async, bide_operation operation, 
 BIDE_API bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *arg,
                                     bide_instant deadline);
 
+/**
+ * @brief Gives all later waits in one direction of the handle a time-out, as SO_RCVTIMEO and SO_SNDTIMEO do for
+ *   calls that block: BIDE_ETIMEDOUT when it is over, though the call's own deadline be later.
+ *
+ * It runs from the moment when an operation has to wait: one that need not is not slowed down, and nothing is
+ * armed. A call that waits several times, as bide_read_exact(), gives up when nothing has come for so long. The
+ * earlier of it and the call's deadline counts; BIDE_NOW stays what it is. What waits in the read direction is
+ * reading, receiving, accepting, peeking and waiting for readability; in the write direction writing, sending and
+ * waiting for writability; operations of the caller's in the direction that they want.
+ *
+ * It applies to direct calls and to futures that are awaited, also within races, joins and time-outs, on threads and
+ * in tasks. It does not apply to members of a set, or to futures polled by hand that are not polled again at
+ * bide_context_limit(): use a bide_timeout there. Nor to stored wakers (bide_async_poll_readable()), to connecting,
+ * or to messages to Unix addresses.
+ *
+ * @param timeout nanoseconds, kept in milliseconds, rounded up; 0, or more than 49 days: none, which is so at first.
+ * @return 0; BIDE_EINVAL (NULL, no direction, negative), BIDE_EFREED, BIDE_ECANCELED, BIDE_EFORKED. Thread-safe; what
+ *   waits already keeps the time-out with which it began. Does not wait.
+ *
+ * @code
+ * bide_async_set_timeout(conn, BIDE_READ, BIDE_SECONDS(30));
+ * bide_ssize got = bide_read(conn, line, sizeof line, BIDE_NEVER); // BIDE_ETIMEDOUT after 30 s of silence
+ * @endcode
+ */
+BIDE_API int bide_async_set_timeout(bide_async *async, bide_direction direction, bide_duration timeout);
+
+/** @brief The standing time-out of that direction in nanoseconds; 0: none, or no handle. Thread-safe. */
+BIDE_API bide_duration bide_async_timeout(const bide_async *async, bide_direction direction);
+
 /** @brief Shuts a socket's direction down: BIDE_WRITE ends the peer's reads. @return 0 or an error.
  * Does not wait. */
 BIDE_API int bide_async_shutdown(bide_async *async, bide_direction direction);
@@ -234,7 +264,8 @@ typedef struct bide_io {
     void *address_;
     size_t length_;
     bide_operation operation_;
-    uintptr_t reserved_[4]; /* for back ends that complete operations in the kernel */
+    bide_instant limit_;
+    uintptr_t reserved_[3]; /* for back ends that complete operations in the kernel */
     bide_ssize result;      /**< when ready: a count or an error */
 } bide_io;
 

@@ -59,6 +59,7 @@ typedef struct bide_context {
     struct bide_reactor *reactor_;
     uint32_t budget_;
     uint32_t flags_;
+    bide_instant limit_;
 } bide_context;
 
 /**
@@ -84,6 +85,19 @@ BIDE_API void bide_context_init(bide_context *cx, bide_waker waker);
  *   wait. For NULL one that wakes nobody.
  */
 BIDE_API bide_waker bide_context_waker(const bide_context *cx);
+
+/**
+ * @brief By when a future that answered BIDE_PENDING to a poll with this context wants to be polled again, woken or
+ *   not: the standing time-out of a handle (bide_async_set_timeout()). BIDE_NEVER if it does not, and for NULL.
+ *
+ * For state machines that poll by themselves; every await heeds it. Make the context anew for each poll. Does not
+ * wait.
+ *
+ * @code
+ * if (bide_future_poll(&io.future, &cx) == BIDE_PENDING) bide_timer_set_at(&again, bide_context_limit(&cx));
+ * @endcode
+ */
+BIDE_API bide_instant bide_context_limit(const bide_context *cx);
 
 /**
  * @brief Spends one unit of the budget that keeps a future which never has to wait from starving the rest.

@@ -132,6 +132,12 @@ void bide_context_init(bide_context *cx, bide_waker waker)
     cx->reactor_ = NULL;
     cx->budget_ = BIDE_BUDGET;
     cx->flags_ = 0;
+    cx->limit_ = BIDE_NEVER;
+}
+
+bide_instant bide_context_limit(const bide_context *cx)
+{
+    return cx ? cx->limit_ : BIDE_NEVER;
 }
 
 bide_waker bide_context_waker(const bide_context *cx)

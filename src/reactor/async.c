@@ -102,6 +102,30 @@ int bide_async_shutdown(bide_async *async, bide_direction direction)
     return error;
 }
 
+/* --- Standing time-outs --- */
+
+int bide_async_set_timeout(bide_async *async, bide_direction direction, bide_duration timeout)
+{
+    if (!async || (direction != BIDE_READ && direction != BIDE_WRITE) || timeout < 0) return BIDE_EINVAL;
+    bide_duration whole = timeout / BIDE_MILLISECONDS(1) + (timeout % BIDE_MILLISECONDS(1) != 0);
+    int error = bide_source_pin(async, bide_source_generation(async));
+    if (error) return error;
+    atomic_store_explicit(&async->timeout[direction], whole <= UINT32_MAX ? (uint32_t)whole : 0,
+                          memory_order_relaxed);
+    bide_source_unpin(async);
+    return 0;
+}
+
+bide_duration bide_async_timeout(const bide_async *async, bide_direction direction)
+{
+    bide_async *source = (bide_async *)(uintptr_t)async;
+    if (!source || (direction != BIDE_READ && direction != BIDE_WRITE)) return 0;
+    if (bide_source_pin(source, bide_source_generation(source)) != 0) return 0;
+    uint32_t timeout = atomic_load_explicit(&source->timeout[direction], memory_order_relaxed);
+    bide_source_unpin(source);
+    return BIDE_MILLISECONDS((bide_duration)timeout);
+}
+
 /* --- Readiness --- */
 
 /* Asks the kernel, and notes a "no". 1, 0, or an error. `seen` is the readiness word from before. */
@@ -132,11 +156,11 @@ static int readiness_poll(bide_future *self, bide_context *cx)
         readiness->result = BIDE_EINVAL;
         return BIDE_READY;
     }
-    for (;;) {
+    for (bool late = false;;) {
         uint32_t word = bide_source_readiness(async, direction);
         bool ready = (word & BIDE_SOURCE_READY) != 0;
         bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
-        if (ready || last_try) {
+        if (ready || last_try || late) {
             if (!bide_context_spend(cx)) return BIDE_PENDING;
             /* An event since we linked is news from the kernel itself. */
             bool fresh = ready && readiness->waited_ && word / BIDE_SOURCE_EVENT != readiness->seen_;
@@ -145,13 +169,16 @@ static int readiness_poll(bide_future *self, bide_context *cx)
                              : confirm(async, readiness->generation_, direction, word);
             if (answer) return readiness_finish(readiness, answer < 0 ? answer : 0);
             if (last_try) return BIDE_PENDING;
+            if (late) return readiness_finish(readiness, BIDE_ETIMEDOUT);
             word = bide_source_readiness(async, direction);
         }
         readiness->waited_ = true;
         readiness->seen_ = word / BIDE_SOURCE_EVENT;
         int answer = bide_source_wait(async, readiness->generation_, direction, &readiness->waiter_, cx);
-        if (answer == 0) return BIDE_PENDING;
         if (answer < 0) return readiness_finish(readiness, answer);
+        if (answer > 0) continue;
+        late = bide_source_is_late(async, direction, &readiness->limit_, cx);
+        if (!late) return BIDE_PENDING;
     }
 }
 
@@ -185,6 +212,7 @@ static void readiness_init(bide_readiness *readiness, bide_async *async, bide_di
     readiness->direction_ = (uint32_t)direction;
     readiness->seen_ = 0;
     readiness->waited_ = false;
+    readiness->limit_ = BIDE_NEVER;
     readiness->result = BIDE_ECANCELED;
 }
 

@@ -81,7 +81,10 @@ static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_in
     /* A call that may not wait tries the system call even where the memory says that it is of no use. */
     if (now) cx->flags_ |= BIDE_CONTEXT_LAST_TRY;
     for (bool again = false;; again = true) {
-        int answer = begun && !again ? BIDE_PENDING : bide_future_poll(future, cx);
+        bool polls = again || !begun;
+        /* What a first poll elsewhere has set stays; what others' have beside it makes us look in vain, once. */
+        if (polls) cx->limit_ = BIDE_NEVER;
+        int answer = polls ? bide_future_poll(future, cx) : BIDE_PENDING;
         if (answer == BIDE_READY) return 0;
         if (answer < 0) return answer;
         /* Its one try is still to come if the budget ran out before it. */
@@ -92,7 +95,11 @@ static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_in
         /* The poll itself has forked, and this is the child: what woke the future is the parent's. */
         if (forks != bide_os_forks) return abandon(awaiter, future, BIDE_EFORKED);
         awaiter->awaits = future;
-        int error = late || (now && !spent) ? BIDE_ETIMEDOUT : awaiter->wait(awaiter, deadline, false);
+        if (late || (now && !spent)) return give_up(awaiter, future, deadline);
+        /* A time-out of the future's own is for its poll to find out. */
+        bide_instant until = bide_earlier(deadline, cx->limit_);
+        int error = awaiter->wait(awaiter, until, false);
+        if (error == BIDE_ETIMEDOUT && bide_before(until, deadline)) continue;
         if (error == BIDE_ETIMEDOUT) return give_up(awaiter, future, deadline);
         if (error) return abandon(awaiter, future, error);
     }
@@ -133,11 +140,13 @@ static int await_in_task(struct bide_awaiter *awaiter, bide_future *future, bide
     /* One that is under way has to be cancelled then: its own wait tells. */
     if (!begun && bide_awaiter_verdict(awaiter)) return awaiter->wait(awaiter, BIDE_NEVER, false);
     uint32_t flags = awaiter->cx->flags_;
+    bide_instant limit = awaiter->cx->limit_;
     awaiter->cx->flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
     awaiter->depth++;
     int result = await_with(awaiter, future, deadline, begun);
     awaiter->depth--;
     awaiter->cx->flags_ = flags;
+    awaiter->cx->limit_ = limit;
     if (awaiter->depth > 0) bide_context_wake(awaiter->cx);
     return result;
 }

@@ -93,18 +93,23 @@ static int io_poll(bide_future *self, bide_context *cx)
         return BIDE_READY;
     }
     bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
+    bool late = false;
     for (bool tried = false;; tried = true) {
         /* Both, before the call: an operation of the caller's may want the other one. */
         uint32_t seen[2] = {bide_source_readiness(async, BIDE_READ),
                             bide_source_readiness(async, BIDE_WRITE)};
-        if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try || (!tried && answers_at_once(io))) {
+        if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try || late ||
+            (!tried && answers_at_once(io))) {
             if (!bide_context_spend(cx)) return BIDE_PENDING;
             int error = bide_source_pin(async, io->generation_);
             if (error) return finish(io, error);
             bide_ssize result = attempt(io);
             if (result == BIDE_WANT_READ || result == BIDE_WANT_WRITE) {
                 uint8_t other = result == BIDE_WANT_READ ? BIDE_READ : BIDE_WRITE;
-                if (other != io->direction_) bide_source_leave(async, &io->waiter_);
+                if (other != io->direction_) {
+                    bide_source_leave(async, &io->waiter_);
+                    io->limit_ = BIDE_NEVER;
+                }
                 io->direction_ = other;
                 result = BIDE_EAGAIN;
             }
@@ -113,11 +118,15 @@ static int io_poll(bide_future *self, bide_context *cx)
             bide_source_unpin(async);
             if (result != BIDE_EAGAIN) return finish(io, result);
             if (last_try) return BIDE_PENDING;
+            if (late) return finish(io, BIDE_ETIMEDOUT);
         }
         int answer =
             bide_source_wait(async, io->generation_, (bide_direction)io->direction_, &io->waiter_, cx);
-        if (answer == 0) return BIDE_PENDING;
         if (answer < 0) return finish(io, answer);
+        if (answer > 0) continue;
+        /* Once it is over the call is tried once more, as at a deadline. */
+        late = bide_source_is_late(async, (bide_direction)io->direction_, &io->limit_, cx);
+        if (!late) return BIDE_PENDING;
     }
 }
 
@@ -155,6 +164,7 @@ static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction di
     io->address_ = (void *)(uintptr_t)address;
     io->length_ = length;
     io->operation_ = operation;
+    io->limit_ = BIDE_NEVER;
     io->result = BIDE_ECANCELED;
 }
 

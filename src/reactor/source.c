@@ -155,6 +155,8 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
     atomic_store_explicit(&source->life, atomic_load(&reactor->epoch_of_life), memory_order_relaxed);
     source->armed = 0;
     source->pause_until = 0;
+    atomic_store_explicit(&source->timeout[BIDE_READ], 0, memory_order_relaxed);
+    atomic_store_explicit(&source->timeout[BIDE_WRITE], 0, memory_order_relaxed);
     for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
         atomic_store_explicit(&source->ready[direction], word, memory_order_relaxed);
         bide_ring_init(&source->queue[direction]);
@@ -450,6 +452,20 @@ int bide_source_wait(bide_async *source, uint32_t generation, bide_direction dir
     /* A wake from before may still be running: of the last waker, which the caller may now give up. */
     if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) bide_waiter_quiesce(waiter);
     return result;
+}
+
+bool bide_source_check_limit(bide_async *source, bide_direction direction, bide_instant *limit,
+                             bide_context *cx)
+{
+    if (bide_is_never(*limit)) {
+        uint32_t timeout = atomic_load_explicit(&source->timeout[direction], memory_order_relaxed);
+        if (timeout == 0) return false;
+        *limit = bide_after(BIDE_MILLISECONDS((bide_duration)timeout));
+    } else if (!bide_before(bide_now(), *limit)) {
+        return true;
+    }
+    cx->limit_ = bide_earlier(cx->limit_, *limit);
+    return false;
 }
 
 int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,

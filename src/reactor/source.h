@@ -72,6 +72,8 @@ struct bide_async {
     _Atomic uint32_t born; /* bide_os_forks when it was made; fixed while LIVE, atomic for stale handles */
     /* The reactor's epoch_of_life in which it was registered; changes under the wait lock. */
     _Atomic uint32_t life;
+    /* Standing time-outs in milliseconds, by direction; 0: none. relaxed: a number by itself. */
+    _Atomic uint32_t timeout[2];
 };
 
 _Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
@@ -125,6 +127,19 @@ void bide_source_drained(bide_async *source, bide_direction direction, uint32_t 
  * before is running when this returns. */
 int bide_source_wait(bide_async *source, uint32_t generation, bide_direction direction, bide_waiter *waiter,
                      const bide_context *cx);
+
+/* Begins the standing time-out of a wait, which has *limit for BIDE_NEVER at first, or goes on with it: whether it is
+ * over. If not the context is told. */
+bool bide_source_check_limit(bide_async *source, bide_direction direction, bide_instant *limit,
+                             bide_context *cx);
+
+/* The same, for an operation that has just been linked: without a time-out a look at one word. */
+static inline bool bide_source_is_late(bide_async *source, bide_direction direction, bide_instant *limit,
+                                       bide_context *cx)
+{
+    bool none = atomic_load_explicit(&source->timeout[direction], memory_order_relaxed) == 0;
+    return none && bide_is_never(*limit) ? false : bide_source_check_limit(source, direction, limit, cx);
+}
 
 /* The same with the direction's stored waiter, in one step with taking out another waker that it held, which
  * is called. */
