@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "test_examples_run.h"
 
+#include "task/machine.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +29,8 @@ static void look_for_reasons(void)
 {
 #if defined(BIDE_TEST_ASAN) || defined(BIDE_TEST_TSAN)
     BIDE_SKIP("sanitizers do not go with a debugger");
+#elif defined(BIDE_MACHINE_UCONTEXT)
+    BIDE_SKIP("the script knows the switches in assembler alone");
 #endif
     if (r.status == 127) BIDE_SKIP("there is no gdb");
     if (strstr(r.err, "ptrace") || strstr(r.err, "Operation not permitted"))

@@ -97,8 +97,7 @@ def task_of(number):
 
 
 def stack_pointer():
-    register = LAYOUTS[architecture()][0]
-    return int(gdb.newest_frame().read_register(register))
+    return int(gdb.newest_frame().read_register("sp"))
 
 
 def thread_of(record):
