@@ -38,8 +38,9 @@ static void link_alone(bide_waiter *waiter, const bide_context *cx)
     bide_ring_init(&waiter->link_);
     waiter->waker_ = cx->waker_;
     waiter->flags_ = flags_of(cx);
-    /* relaxed: as bide_waiter_link() */
-    atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&waiter->state_), BIDE_WAITER_LINKED, memory_order_relaxed);
+    /* A store, as it was quiesced: nobody else has to do with it. relaxed: as bide_waiter_link() */
+    BIDE_ASSERT(bide_waiter_state(waiter) == 0);
+    atomic_store_explicit(BIDE_ATOMIC_U32(&waiter->state_), BIDE_WAITER_LINKED, memory_order_relaxed);
 }
 
 static void wait_for_room(bide_wheel_sleeping *sleeping, const bide_context *cx)
@@ -71,7 +72,7 @@ static bool leave_room(bide_wheel_sleeping *sleeping)
 static int end(bide_wheel_sleeping *sleeping, int result)
 {
     bide_os_mutex *lock = bide_wait_lock(sleeping);
-    sleeping->stage_ = BIDE_SLEEPING_ENDED;
+    bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ENDED);
     sleeping->result = result;
     bide_wait_unlock(lock);
     return BIDE_READY;
@@ -109,7 +110,7 @@ static int send(bide_wheel_sleeping *sleeping, struct bide_wheel_record *record,
         on_the_way = bide_wheel_push_new(wheel, record);
     }
     if (on_the_way) {
-        sleeping->stage_ = BIDE_SLEEPING_ARMED;
+        bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ARMED);
         sleeping->record_ = record;
         link_alone(&sleeping->waiter_, cx);
     }
@@ -148,7 +149,7 @@ static int begin_to_wait(bide_wheel_sleeping *sleeping, const bide_context *cx)
     struct bide_wheel *wheel = sleeping->wheel_;
     bide_os_mutex *lock = bide_wait_lock(sleeping);
     bool ended = sleeping->stage_ == BIDE_SLEEPING_ENDED;
-    if (!ended) sleeping->stage_ = BIDE_SLEEPING_ROOM;
+    if (!ended) bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ROOM);
     bide_wait_unlock(lock);
     if (ended) return BIDE_READY;
     wait_for_room(sleeping, cx);
@@ -184,8 +185,21 @@ static void give_up_parents(bide_wheel_sleeping *sleeping)
 {
     bide_waiter_init(&sleeping->waiter_);
     sleeping->record_ = NULL;
-    sleeping->stage_ = BIDE_SLEEPING_ENDED;
+    bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ENDED);
     sleeping->result = BIDE_EFORKED;
+}
+
+/* Its stage; in the wheel, it wakes whoever polls now. */
+static uint32_t look(bide_wheel_sleeping *sleeping, const bide_context *cx)
+{
+    bide_os_mutex *lock = bide_wait_lock(sleeping);
+    uint32_t stage = sleeping->stage_;
+    if (stage == BIDE_SLEEPING_ARMED) {
+        sleeping->waiter_.waker_ = cx->waker_;
+        sleeping->waiter_.flags_ = flags_of(cx);
+    }
+    bide_wait_unlock(lock);
+    return stage;
 }
 
 int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx)
@@ -194,22 +208,17 @@ int bide_wheel_thread_poll(bide_wheel_sleeping *sleeping, bide_context *cx)
         if (sleeping->stage_ != BIDE_SLEEPING_ENDED) give_up_parents(sleeping);
         return BIDE_READY;
     }
-    bide_waiter *waiter = &sleeping->waiter_;
-    bide_os_mutex *lock = bide_wait_lock(sleeping);
-    uint32_t stage = sleeping->stage_;
-    if (stage == BIDE_SLEEPING_ARMED) {
-        waiter->waker_ = cx->waker_;
-        waiter->flags_ = flags_of(cx);
-    }
-    bide_wait_unlock(lock);
+    /* An idle one is its owner's alone: no lock, as most polls are the first. */
+    uint32_t stage = atomic_load_explicit(BIDE_ATOMIC_U32(&sleeping->stage_), memory_order_relaxed);
+    if (stage != BIDE_SLEEPING_IDLE) stage = look(sleeping, cx);
     if (stage == BIDE_SLEEPING_ARMED) return BIDE_PENDING;
     if (stage == BIDE_SLEEPING_ROOM) {
         (void)leave_room(sleeping);
-        lock = bide_wait_lock(sleeping);
-        if (sleeping->stage_ == BIDE_SLEEPING_ROOM) sleeping->stage_ = BIDE_SLEEPING_IDLE;
+        bide_os_mutex *lock = bide_wait_lock(sleeping);
+        if (sleeping->stage_ == BIDE_SLEEPING_ROOM) bide_wheel_set_stage(sleeping, BIDE_SLEEPING_IDLE);
         bide_wait_unlock(lock);
     } else {
-        bide_waiter_quiesce(waiter);
+        bide_waiter_quiesce(&sleeping->waiter_);
         if (stage == BIDE_SLEEPING_ENDED) return BIDE_READY;
     }
     return submit(sleeping, cx);
@@ -234,7 +243,7 @@ int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping)
     if (bide_wheel_is_parents(wheel)) {
         if (sleeping->stage_ == BIDE_SLEEPING_ENDED) return BIDE_COMPLETED;
         give_up_parents(sleeping);
-        sleeping->stage_ = BIDE_SLEEPING_IDLE;
+        bide_wheel_set_stage(sleeping, BIDE_SLEEPING_IDLE);
         return BIDE_READY;
     }
     bide_os_mutex *lock = bide_wait_lock(sleeping);
@@ -249,7 +258,7 @@ int bide_wheel_thread_cancel(bide_wheel_sleeping *sleeping)
               BIDE_RECORD_QUEUED))
             bide_wheel_push(wheel, record);
     }
-    if (stage != BIDE_SLEEPING_ENDED) sleeping->stage_ = BIDE_SLEEPING_IDLE;
+    if (stage != BIDE_SLEEPING_ENDED) bide_wheel_set_stage(sleeping, BIDE_SLEEPING_IDLE);
     bide_wait_unlock(lock);
     if (stage == BIDE_SLEEPING_ROOM) {
         if (leave_room(sleeping)) bide_wheel_wake_room(wheel, 1);
@@ -273,7 +282,7 @@ int bide_wheel_thread_reset(bide_wheel_sleeping *sleeping, bide_instant deadline
         if (!(atomic_fetch_or(&record->state, BIDE_RECORD_QUEUED) & BIDE_RECORD_QUEUED))
             bide_wheel_push(wheel, record);
     } else if (stage != BIDE_SLEEPING_ROOM) {
-        sleeping->stage_ = due ? BIDE_SLEEPING_ENDED : BIDE_SLEEPING_IDLE;
+        bide_wheel_set_stage(sleeping, due ? BIDE_SLEEPING_ENDED : BIDE_SLEEPING_IDLE);
         sleeping->result = due ? 0 : BIDE_ECANCELED;
     }
     bide_wait_unlock(lock);

@@ -49,7 +49,7 @@ static bool end_next(struct bide_wheel *wheel, int64_t now)
     struct bide_wake wake;
     if (due) {
         state = atomic_fetch_or(&record->state, BIDE_RECORD_DONE);
-        sleeping->stage_ = BIDE_SLEEPING_ENDED;
+        bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ENDED);
         sleeping->result = 0;
         sleeping->record_ = NULL;
         bide_waiter_take(&sleeping->waiter_, &wake);
@@ -184,7 +184,7 @@ static void shut(struct bide_wheel_record *record)
         (atomic_load_explicit(&record->state, memory_order_relaxed) & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED;
     if (armed) {
         atomic_fetch_or(&record->state, BIDE_RECORD_DONE);
-        sleeping->stage_ = BIDE_SLEEPING_ENDED;
+        bide_wheel_set_stage(sleeping, BIDE_SLEEPING_ENDED);
         sleeping->result = BIDE_ESHUTDOWN;
         sleeping->record_ = NULL;
         bide_waiter_take(&sleeping->waiter_, &wake);

@@ -67,6 +67,12 @@ static inline struct bide_wheel_record *bide_wheel_record_of(const struct bide_w
     return &wheel->records[index >> BIDE_WHEEL_RECORDS_SHIFT][index & (BIDE_WHEEL_RECORDS - 1)];
 }
 
+/* Under the wait lock. Atomic, for owners who look without it whether it is idle, which nobody else changes. */
+static inline void bide_wheel_set_stage(bide_wheel_sleeping *sleeping, uint32_t stage)
+{
+    atomic_store_explicit(BIDE_ATOMIC_U32(&sleeping->stage_), stage, memory_order_relaxed);
+}
+
 /* --- requests.c --- */
 
 /* A free record's number, or 0. */
