@@ -318,3 +318,33 @@ Test(wheel_thread, in_the_child_of_a_fork_it_answers_eforked, .init = make_fast)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %#x", (unsigned)status);
     cr_assert_gives(bide_wheel_sleeping_cancel(&sleeping), BIDE_READY);
 }
+
+Test(wheel_thread, in_the_child_of_a_fork_an_inline_wheel_goes_on_as_a_copy)
+{
+    set_options(BIDE_WHEEL_INLINE, BIDE_WHEEL_MONOTONIC);
+    options.tick = MS(1);
+    make_wheel();
+    bide_wheel_sleeping sleeping;
+    bide_wheel_driving driving;
+    struct counter counter = {0};
+    bide_wheel_driving_init(&driving, wheel);
+    cr_assert_gives(poll_with(&driving.future, counting(&counter)), BIDE_PENDING);
+    cr_assert_ok(bide_wheel_sleeping_init(&sleeping, wheel, MS(5)));
+    cr_assert_gives(poll_with(&sleeping.future, counting(&counter)), BIDE_PENDING);
+    pid_t child = fork();
+    cr_assert_done(child);
+    if (child == 0) {
+        (void)alarm(30);
+        /* The driving's timer is the parent's; a new one serves. */
+        bool good = poll_with(&driving.future, counting(&counter)) == BIDE_READY &&
+                    driving.result == BIDE_EFORKED && bide_wheel_sleep(wheel, MS(20)) == 0 &&
+                    poll_with(&sleeping.future, counting(&counter)) == BIDE_READY && sleeping.result == 0 &&
+                    bide_wheel_free(wheel) == 0;
+        _exit(good ? 0 : 1);
+    }
+    int status = 0;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "the child: %#x", (unsigned)status);
+    cr_assert_gives(bide_cancel(&driving.future), BIDE_READY);
+    cr_assert_gives(bide_wheel_sleeping_cancel(&sleeping), BIDE_READY);
+}

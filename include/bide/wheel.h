@@ -22,6 +22,10 @@
  * maximum capacity and are given back by bide_wheel_free(). What was cancelled or has fired makes room at
  * once.
  *
+ * In the child of a fork a threaded wheel has no thread: all that is asked of it, or of its sleeps, gives
+ * BIDE_EFORKED, and bide_wheel_free() frees it. An inline one goes on, a copy with the sleeps that were in it; a
+ * bide_wheel_driving that was polled before ends with BIDE_EFORKED, and a new one takes its place.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 #ifndef BIDE_WHEEL_H

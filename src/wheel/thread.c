@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "wheel/thread.h"
 
+#include "os/assert.h"
+
 #include <stdlib.h>
 
 /* Of the gate. */
@@ -55,12 +57,8 @@ static bool end_next(struct bide_wheel *wheel, int64_t now)
         bide_waiter_take(&sleeping->waiter_, &wake);
     }
     bide_wait_unlock(lock);
-    if (!due) {
-        /* Moved or cancelled, and the request is on its way; it finds a moved one in its place. */
-        if ((state & BIDE_RECORD_STAGE) == BIDE_RECORD_ARMED)
-            (void)bide_slots_add(&wheel->slots, deadline, record, &record->id);
-        return true;
-    }
+    BIDE_ASSERT(due || (state & BIDE_RECORD_QUEUED));
+    if (!due) return true; /* moved or cancelled: the request is on its way, and finds it in no slot */
     wheel->fired++;
     bool freed = !(state & BIDE_RECORD_QUEUED);
     if (freed) bide_wheel_release(wheel, record);

@@ -9,7 +9,7 @@
  *                                \--cancel--> CANCELLED --thread--> FREE
  *
  * requests.c has the records and the stack, thread.c the thread's life and the end of a wheel, submitting.c
- * what sleeps do.
+ * what sleeps do. docs/models/wheel.pml is this protocol as a model.
  *
  * INVARIANTS
  *  1. A sleep's stage, record and deadline, and the stage of its record, are guarded by the wait lock of the
