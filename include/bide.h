@@ -16,6 +16,7 @@
 #include <bide/file.h>
 #include <bide/future.h>
 #include <bide/group.h>
+#include <bide/local.h>
 #include <bide/log.h>
 #include <bide/net.h>
 #include <bide/poller.h>

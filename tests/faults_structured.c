@@ -6,6 +6,7 @@
 
 #include <bide/file.h>
 #include <bide/group.h>
+#include <bide/local.h>
 #include <bide/promise.h>
 
 static atomic_int ended, dropped;
@@ -138,6 +139,66 @@ static int run_promises(void)
     if (atomic_load(&values_left)) error = WRONG;
     end_of_faults();
     return error;
+}
+
+/* --- values of tasks ----------------------------------------------------------------------------------------- */
+
+static atomic_int locals_left;
+
+static void drop_local(void *value)
+{
+    (void)value;
+    atomic_fetch_sub(&locals_left, 1);
+}
+
+static void *inherit_local(void *value)
+{
+    atomic_fetch_add(&locals_left, 1);
+    return value;
+}
+
+static const bide_local local_keys[8] = {{drop_local, inherit_local}, {drop_local, NULL},
+                                         {drop_local, inherit_local}, {drop_local, NULL},
+                                         {drop_local, inherit_local}, {drop_local, NULL},
+                                         {drop_local, inherit_local}, {drop_local, NULL}};
+
+static int set_locals(void)
+{
+    for (size_t i = 0; i < 8; i++) {
+        if (bide_local_get(&local_keys[i])) continue;
+        int error = bide_local_set(&local_keys[i], &locals_left);
+        if (error) return error;
+        atomic_fetch_add(&locals_left, 1);
+    }
+    return 0;
+}
+
+static int use_locals(void *arg)
+{
+    bide_task task;
+    int error = set_locals(), value = 0;
+    if (error || arg) return error;
+    error = bide_spawn(&task, use_locals, &locals_left, NULL);
+    if (!error) error = bide_task_join(task, &value, bide_after(PATIENCE));
+    return error ? error : value;
+}
+
+static void *use_locals_on_a_thread(void *arg)
+{
+    *(int *)arg = set_locals();
+    return NULL;
+}
+
+static int run_locals(void)
+{
+    static const bide_run_options one = {.workers = 1};
+    pthread_t thread;
+    int error = bide_run(use_locals, NULL, &one), result = 0;
+    SCENE(if (pthread_create(&thread, NULL, use_locals_on_a_thread, &result) != 0) abort());
+    SCENE(if (pthread_join(thread, NULL) != 0) abort());
+    if (!error) error = result;
+    end_of_faults();
+    return atomic_load(&locals_left) ? WRONG : error;
 }
 
 /* --- files --------------------------------------------------------------------------------------------------- */
@@ -370,6 +431,7 @@ const struct scenario scenarios_of_structured[] = {
      "group_open group_close group_set_limit group_set_deadline group_spawn group_spawn_at "
      "group_spawning_init group_cancel group_error group_count group_wait group_waiting_init",
      run_groups},
+    {"values of tasks", "local_get local_set", run_locals},
     {"promises",
      "promise_spawn promise_then promise_chain promise_success promise_fail promise_finally promise_sync "
      "promise_syncing_init promise_cancel promise_free",

@@ -88,10 +88,11 @@ void bide_parker_delete(struct bide_parker *parker)
     bide_os_mutex_unlock(&pool_lock);
 }
 
-/* The thread's own parker goes back when the thread ends. */
+/* The thread's values are dropped when it ends, which may have to wait, and then its own parker goes back. */
 static void thread_ends(void *arg)
 {
     struct bide_thread *thread = arg;
+    if (thread->end_locals) thread->end_locals(&thread->locals);
     if (!thread->parker) return;
     bide_parker_delete(thread->parker);
     thread->parker = NULL;
@@ -127,13 +128,18 @@ int bide_future_watch_forks(void)
     return bide_os_at_fork(&handlers, &watched);
 }
 
+int bide_thread_watch_end(struct bide_thread *thread)
+{
+    return bide_os_thread_at_exit(thread_ends, thread);
+}
+
 static struct bide_parker *own_parker(struct bide_thread *thread)
 {
     if (thread->parker) return thread->parker;
     if (bide_future_watch_forks() != 0) return NULL;
     struct bide_parker *parker = bide_parker_new();
     if (!parker) return NULL;
-    if (bide_os_thread_at_exit(thread_ends, thread) != 0) {
+    if (bide_thread_watch_end(thread) != 0) {
         bide_parker_delete(parker);
         return NULL;
     }

@@ -62,6 +62,9 @@ struct bide_parker {
 /* Sees to it that a fork finds the locks of this layer free on both sides. 0 or BIDE_ENOMEM. */
 int bide_future_watch_forks(void);
 
+/* Sees to it that what the thread keeps is given up when it ends. 0 or BIDE_ENOMEM. */
+int bide_thread_watch_end(struct bide_thread *thread);
+
 /* A parker that belongs to no thread yet, EMPTY, with a fresh context; NULL when there is no memory. */
 struct bide_parker *bide_parker_new(void);
 void bide_parker_delete(struct bide_parker *parker);

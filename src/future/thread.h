@@ -12,6 +12,7 @@ struct bide_event;
 struct bide_parker;
 struct bide_reactor;
 struct bide_async;
+struct bide_locals;
 struct bide_worker;
 
 /* An operation of the caller's that is running inside read_with or write_with on this thread. */
@@ -33,8 +34,10 @@ struct bide_thread {
     struct bide_worker *worker; /* as which it runs tasks; NULL: none */
     struct bide_worker
         *parents; /* as which it ran them before it forked: where the task that did returns to */
-    struct bide_awaiter *awaiter; /* the task that runs on it; NULL: plain code */
-    uint32_t random;              /* state of a small generator, for fair choices */
+    struct bide_awaiter *awaiter;                    /* the task that runs on it; NULL: plain code */
+    uint32_t random;                                 /* state of a small generator, for fair choices */
+    struct bide_locals *locals;                      /* values of its own (task/local.c) */
+    void (*end_locals)(struct bide_locals **locals); /* NULL: it never had any */
 };
 
 /* The calling thread's record. Never inlined: compilers keep the address of thread-local data across

@@ -151,6 +151,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struc
     record->home = NULL;
     record->reactor = NULL;
     record->group = record->owned = NULL;
+    record->locals = NULL;
     record->deferred = NULL;
     record->deferred_count = record->deferred_room = 0;
     record->limit.used = false;

@@ -15,6 +15,7 @@
 #include "reactor/await.h"
 #include "reactor/reactor.h"
 #include "task/group.h"
+#include "task/local.h"
 
 #include <bide/debug.h>
 
@@ -110,6 +111,7 @@ void bide_task_main(void *arg)
     }
     atomic_store_explicit(&record->value, value, memory_order_relaxed);
     run_deferred(record);
+    if (record->locals) bide_locals_end(&record->locals);
     if (!bide_worker_self()) bide_worker_return(record);
     bide_limit_disarm(record);
     BIDE_ASSERT(!record->owned); /* a group that was not closed */
@@ -228,10 +230,18 @@ int bide_task_make(struct bide_task_record **made, const char *place, bide_task 
     struct bide_scheduler *scheduler = given ? bide_door_enter(options->scheduler) : self->scheduler;
     if (!scheduler) return BIDE_ECANCELED;
     if (self && self->scheduler != scheduler) self = NULL;
-    int error = make(made, scheduler, self, options, out != NULL);
+    const struct bide_locals *locals =
+        thread->awaiter ? bide_task_of(thread->awaiter)->locals : thread->locals;
+    struct bide_locals *inherited = NULL;
+    int error = locals ? bide_locals_inherit(locals, &inherited) : 0;
+    if (!error) error = make(made, scheduler, self, options, out != NULL);
     if (given) bide_door_leave(options->scheduler);
-    if (error) return error;
+    if (error) {
+        if (inherited) bide_locals_end(&inherited);
+        return error;
+    }
     struct bide_task_record *record = *made;
+    record->locals = inherited;
     record->function = function;
     record->arg = arg;
     record->place = place;

@@ -122,6 +122,7 @@ struct bide_task_record {
     struct bide_group *group;     /* whose task it is; NULL: none; fixed */
     struct bide_group *owned;     /* those that it has opened, the last first: see group.c */
     bide_link member;             /* among the group's; its wait lock */
+    struct bide_locals *locals;   /* its values: see local.c */
     struct bide_deferred *deferred;
     unsigned deferred_count, deferred_room;
     struct bide_limit limit;

@@ -1,0 +1,154 @@
+/* Values of tasks and threads: a table each, from the first set on.
+ *
+ * INVARIANTS
+ * 1. A table is its task's or thread's alone, but before the task begins, when it is the spawner's.
+ * 2. It is open-addressed: from a key's first place on there is no empty one before the key (Knuth, TAOCP 6.4,
+ *    algorithm L). An entry without a value keeps its place until the table is made anew.
+ * 3. At least one place is empty, so that every search ends.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "task/local.h"
+
+#include "future/context.h"
+#include "task/task.h"
+
+#include <bide/local.h>
+
+#include <stdlib.h>
+
+struct entry {
+    const bide_local *key; /* NULL: empty */
+    void *value;
+};
+
+struct bide_locals {
+    size_t room; /* a power of two */
+    size_t used; /* places with a key */
+    struct entry at[];
+};
+
+#define FIRST_ROOM 4
+
+/* Where the caller's table is. */
+static struct bide_locals **own(void)
+{
+    struct bide_thread *thread = bide_thread_self();
+    return thread->awaiter ? &bide_task_of(thread->awaiter)->locals : &thread->locals;
+}
+
+/* The key's entry, or the empty one where it would be. Fibonacci hashing (Knuth, TAOCP 6.4). */
+static struct entry *find(struct bide_locals *locals, const bide_local *key)
+{
+    uint64_t hash = ((uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15)) >> 32;
+    for (size_t i = (size_t)hash;; i++) {
+        struct entry *entry = &locals->at[i & (locals->room - 1)];
+        if (entry->key == key || !entry->key) return entry;
+    }
+}
+
+static struct bide_locals *make(size_t room)
+{
+    struct bide_locals *locals = calloc(1, sizeof *locals + room * sizeof *locals->at);
+    if (locals) locals->room = room;
+    return locals;
+}
+
+static size_t count_values(const struct bide_locals *locals)
+{
+    size_t count = 0;
+    for (size_t i = 0; locals && i < locals->room; i++)
+        count += locals->at[i].value != NULL;
+    return count;
+}
+
+/* Makes room for one more: at most half of the places are taken then. */
+static bool grow(struct bide_locals **locals)
+{
+    size_t room = FIRST_ROOM;
+    while (room < 2 * (count_values(*locals) + 1))
+        room *= 2;
+    struct bide_locals *grown = make(room);
+    if (!grown) return false;
+    for (size_t i = 0; *locals && i < (*locals)->room; i++) {
+        const struct entry *entry = &(*locals)->at[i];
+        if (!entry->value) continue;
+        *find(grown, entry->key) = *entry;
+        grown->used++;
+    }
+    free(*locals);
+    *locals = grown;
+    return true;
+}
+
+static int set(struct bide_locals **locals, const bide_local *key, void *value)
+{
+    struct entry *entry = *locals ? find(*locals, key) : NULL;
+    if (entry && entry->key) {
+        entry->value = value;
+        return 0;
+    }
+    if (!value) return 0;
+    if (!*locals || (*locals)->used + 1 >= (*locals)->room) {
+        if (!grow(locals)) return BIDE_ENOMEM;
+        entry = find(*locals, key);
+    }
+    entry->key = key;
+    entry->value = value;
+    (*locals)->used++;
+    return 0;
+}
+
+void bide_locals_end(struct bide_locals **locals)
+{
+    /* The table may be made anew by a drop; what was passed over then is found in the next round. */
+    for (bool found = true; found;) {
+        found = false;
+        for (size_t i = 0; *locals && i < (*locals)->room; i++) {
+            struct entry *entry = &(*locals)->at[i];
+            void *value = entry->value;
+            if (!value) continue;
+            found = true;
+            entry->value = NULL;
+            if (entry->key->drop) entry->key->drop(value);
+        }
+    }
+    free(*locals);
+    *locals = NULL;
+}
+
+int bide_locals_inherit(const struct bide_locals *locals, struct bide_locals **inherited)
+{
+    for (size_t i = 0; i < locals->room; i++) {
+        const struct entry *entry = &locals->at[i];
+        void *value = entry->value && entry->key->inherit ? entry->key->inherit(entry->value) : NULL;
+        if (!value || set(inherited, entry->key, value) == 0) continue;
+        if (entry->key->drop) entry->key->drop(value);
+        bide_locals_end(inherited);
+        return BIDE_ENOMEM;
+    }
+    return 0;
+}
+
+/* A thread that has values drops them at its end. */
+static int watch_end(struct bide_thread *thread)
+{
+    if (thread->end_locals) return 0;
+    int error = bide_thread_watch_end(thread);
+    if (!error) thread->end_locals = bide_locals_end;
+    return error;
+}
+
+int bide_local_set(const bide_local *key, void *value)
+{
+    if (!key) return BIDE_EINVAL;
+    struct bide_locals **locals = own();
+    struct bide_thread *thread = bide_thread_self();
+    int error = locals == &thread->locals ? watch_end(thread) : 0;
+    return error ? error : set(locals, key, value);
+}
+
+void *bide_local_get(const bide_local *key)
+{
+    struct bide_locals *locals = *own();
+    return key && locals ? find(locals, key)->value : NULL;
+}
