@@ -38,10 +38,8 @@ int bide_shelf_make(struct bide_scheduler *scheduler, unsigned number)
     return error;
 }
 
-int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, unsigned number,
-                    struct bide_stack **stack)
+int bide_shelf_take_shared(struct bide_scheduler *scheduler, unsigned number, struct bide_stack **stack)
 {
-    if (self && number == scheduler->default_shelf) return bide_stack_take(&self->stacks, stack);
     struct bide_shelf *shelf = &scheduler->shelves[number];
     bide_os_mutex_lock(&shelf->lock);
     int error = make(shelf, BIDE_STACK_LEAST << number);
@@ -50,12 +48,8 @@ int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, 
     return error;
 }
 
-void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_worker *self, struct bide_stack *stack)
+void bide_shelf_give_shared(struct bide_scheduler *scheduler, struct bide_stack *stack)
 {
-    if (self && stack->size == self->stacks.pool->size) {
-        bide_stack_give(&self->stacks, stack);
-        return;
-    }
     struct bide_shelf *shelf = &scheduler->shelves[bide_shelf_for(stack->size)];
     bide_os_mutex_lock(&shelf->lock);
     bide_stack_give(&shelf->cache, stack);

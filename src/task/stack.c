@@ -296,7 +296,7 @@ void bide_stack_cache_drain(struct bide_stack_cache *cache)
     }
 }
 
-static BIDE_OS_NOINLINE int refill(struct bide_stack_cache *cache)
+int bide_stack_refill(struct bide_stack_cache *cache)
 {
     struct bide_stack_pool *pool = cache->pool;
     take_batch(cache);
@@ -315,27 +315,8 @@ static BIDE_OS_NOINLINE int refill(struct bide_stack_cache *cache)
     return 0;
 }
 
-int bide_stack_take(struct bide_stack_cache *cache, struct bide_stack **stack)
+void bide_stack_surplus(struct bide_stack_cache *cache)
 {
-    if (!cache->first) {
-        int error = refill(cache);
-        if (error) return error;
-    }
-    struct bide_stack *taken = pop(&cache->first, &cache->count);
-    /* relaxed: the handler that reads it runs on this thread, or on one that was given the stack. */
-    atomic_store_explicit(&taken->live, true, memory_order_relaxed);
-    *stack = taken;
-    return 0;
-}
-
-void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack)
-{
-    BIDE_ASSERT(atomic_load_explicit(&stack->live, memory_order_relaxed));
-    BIDE_ASSERT(stack->size == cache->pool->size);
-    atomic_store_explicit(&stack->live, false, memory_order_relaxed);
-    push(&cache->first, &cache->count, stack);
-    if (cache->count < 2 * BIDE_STACK_BATCH) return;
-
     /* Those given last stay. */
     struct bide_stack *last = cache->first;
     for (size_t i = 1; i < BIDE_STACK_BATCH; i++)

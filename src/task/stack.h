@@ -20,7 +20,11 @@
 #ifndef BIDE_TASK_STACK_H
 #define BIDE_TASK_STACK_H
 
+#include "os/assert.h"
 #include "os/mutex.h"
+
+#include <stdbool.h>
+#include <stddef.h>
 
 /* Sizes are rounded up to pages, and to the least. */
 #define BIDE_STACK_SIZE ((size_t)128 * 1024)
@@ -77,13 +81,39 @@ void bide_stack_cache_init(struct bide_stack_cache *cache, struct bide_stack_poo
 /* Gives all of the cache to the depot. */
 void bide_stack_cache_drain(struct bide_stack_cache *cache);
 
+/* The rest of the two that follow: fills an empty cache, 0 or BIDE_ENOMEM; gives half of a full one to the depot. */
+int bide_stack_refill(struct bide_stack_cache *cache);
+void bide_stack_surplus(struct bide_stack_cache *cache);
+
 /* Takes a stack, whose contents are anything. Returns 0 or BIDE_ENOMEM. Atomic operations: none but a plain
  * store; a lock once in BIDE_STACK_BATCH times at most; a new chunk costs some system calls a stack. */
-int bide_stack_take(struct bide_stack_cache *cache, struct bide_stack **stack);
+static inline int bide_stack_take(struct bide_stack_cache *cache, struct bide_stack **stack)
+{
+    if (!cache->first) {
+        int error = bide_stack_refill(cache);
+        if (error) return error;
+    }
+    struct bide_stack *taken = cache->first;
+    cache->first = taken->next;
+    cache->count--;
+    /* relaxed: the handler that reads it runs on this thread, or on one that was given the stack. */
+    atomic_store_explicit(&taken->live, true, memory_order_relaxed);
+    *stack = taken;
+    return 0;
+}
 
 /* Gives it back. Once in BIDE_STACK_BATCH times at most a lock, and when too many are warm up to twice as
  * many system calls. */
-void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack);
+static inline void bide_stack_give(struct bide_stack_cache *cache, struct bide_stack *stack)
+{
+    BIDE_ASSERT(atomic_load_explicit(&stack->live, memory_order_relaxed));
+    BIDE_ASSERT(stack->size == cache->pool->size);
+    atomic_store_explicit(&stack->live, false, memory_order_relaxed);
+    stack->next = cache->first;
+    cache->first = stack;
+    cache->count++;
+    if (cache->count == 2 * BIDE_STACK_BATCH) bide_stack_surplus(cache);
+}
 
 /* How many bytes of the stack, which is told by its low and size, have been in use at once, in whole pages, since it last was without memory: in
  * a pool others may have had it before. One system call; what is swapped out does not count. Any thread, also

@@ -409,12 +409,30 @@ void bide_task_joining_init(bide_task_joining *joining, bide_task task)
     joining->result = BIDE_ECANCELED;
 }
 
+/* The first poll of a join, by a task that may wait, without the way through the future: BIDE_READY, BIDE_PENDING, or
+ * what is neither: then nothing is done. */
+static int begin_to_join(bide_task_joining *joining, bide_context *cx)
+{
+    struct bide_task_record *record = joining->task_.record_;
+    uint32_t generation = joining->task_.generation_;
+    if (!cx || !record || record == bide_task_current()) return BIDE_EINVAL;
+    if (bide_record_give_up(record, generation, false, &joining->value) == BIDE_HANDED_OVER)
+        return BIDE_READY;
+    return bide_record_await(record, generation, &joining->waiter_, cx) ? BIDE_PENDING : BIDE_EINVAL;
+}
+
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
 {
     bide_task_joining joining;
     bide_task_joining_init(&joining, task);
-    int error = bide_await(&joining.future, deadline);
-    if (!error) error = joining.result;
+    int error = begin_to_join(&joining, bide_await_context());
+    if (error != BIDE_READY) {
+        error = error == BIDE_PENDING ? bide_await_rest(&joining.future, deadline)
+                                      : bide_await(&joining.future, deadline);
+        if (!error) error = joining.result;
+    } else {
+        error = 0;
+    }
     if (!error && value) *value = joining.value;
     return error;
 }

@@ -252,10 +252,26 @@ unsigned bide_shelf_for(size_t size);
 /* Makes the shelf of the default size, to which workers' caches belong. */
 int bide_shelf_make(struct bide_scheduler *scheduler, unsigned shelf);
 
+/* Under the shelf's lock. */
+int bide_shelf_take_shared(struct bide_scheduler *scheduler, unsigned shelf, struct bide_stack **stack);
+void bide_shelf_give_shared(struct bide_scheduler *scheduler, struct bide_stack *stack);
+
 /* `self`: the calling worker, or NULL if it is none of the scheduler's. */
-int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, unsigned shelf,
-                    struct bide_stack **stack);
-void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_worker *self, struct bide_stack *stack);
+static inline int bide_shelf_take(struct bide_scheduler *scheduler, struct bide_worker *self, unsigned shelf,
+                                  struct bide_stack **stack)
+{
+    if (self && shelf == scheduler->default_shelf) return bide_stack_take(&self->stacks, stack);
+    return bide_shelf_take_shared(scheduler, shelf, stack);
+}
+
+static inline void bide_shelf_give(struct bide_scheduler *scheduler, struct bide_worker *self,
+                                   struct bide_stack *stack)
+{
+    if (self && stack->size == self->stacks.pool->size)
+        bide_stack_give(&self->stacks, stack);
+    else
+        bide_shelf_give_shared(scheduler, stack);
+}
 
 /* All have been given back. */
 void bide_shelf_destroy(struct bide_scheduler *scheduler);
