@@ -136,6 +136,21 @@ Test(countdown_hooks, what_has_happened_is_told_before_the_server_ends)
     end_hooks(fd);
 }
 
+Test(countdown_hooks, those_that_wait_when_the_server_has_to_end_are_left_out)
+{
+    int fd = serve_hooks("cycle = Work 100s\nhook-timeout = 1h\non-set = echo $BIDE_COUNTDOWN_SECONDS "
+                         ">>\"$FIFO\"; sleep 1000\n");
+    for (int i = 7; i < 10; i++) {
+        char seconds[2] = {(char)('0' + i), '\0'};
+        RUN(&r, PROGRAM, "set", seconds, "--unix", path);
+        assert_status(&r, 0);
+    }
+    expect(fd, "7");
+    end_server(&server);
+    cr_assert_not(readable(fd, 0), "another one was run");
+    end_hooks(fd);
+}
+
 /* --- watch --- */
 
 static void serve_cycle(const char *cycle)

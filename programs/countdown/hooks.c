@@ -99,9 +99,13 @@ static int spawn(pid_t *child, const char *command, char **environment)
 /* Waits until the child has ended. Returns 0, or why the wait did. */
 static int await_by_pidfd(pid_t child, bide_instant deadline)
 {
-    int fd = (int)syscall(SYS_pidfd_open, child, 0u);
+#ifdef SYS_pidfd_open
+    int fd = (int)syscall(SYS_pidfd_open, child, 0u); /* is close-on-exec */
+#else
+    int fd = -1;
+    (void)child;
+#endif
     if (fd < 0) return BIDE_ENOTSUP;
-    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
     bide_async *process;
     int error = bide_async_new(&process, fd);
     if (error) {
@@ -132,19 +136,20 @@ static void complain(const bide_countdown_event *event, const char *what)
     (void)fprintf(stderr, "bide-countdown: hook on-%s: %s\n", bide_countdown_event_name(event->kind), what);
 }
 
-static void run(const struct settings *settings, const bide_countdown_event *event)
+/* Returns BIDE_ECANCELED if nothing is to be run any more, else 0. */
+static int run(const struct settings *settings, const bide_countdown_event *event)
 {
     struct environment environment;
     pid_t child;
     if (!make_environment(&environment, event)) {
         complain(event, "out of memory");
-        return;
+        return 0;
     }
     int error = spawn(&child, settings->hooks[event->kind], environment.list);
     free(environment.list);
     if (error) {
         complain(event, strerror(error));
-        return;
+        return 0;
     }
     bide_instant deadline = bide_after(BIDE_SECONDS(settings->hook_seconds));
     error = await_by_pidfd(child, deadline);
@@ -164,6 +169,7 @@ static void run(const struct settings *settings, const bide_countdown_event *eve
         (void)snprintf(text, sizeof text, "ended by signal %d", WTERMSIG(status));
         complain(event, text);
     }
+    return error == BIDE_ECANCELED ? error : 0;
 }
 
 /* --- the queue --- */
@@ -171,18 +177,20 @@ static void run(const struct settings *settings, const bide_countdown_event *eve
 static int work(void *arg)
 {
     struct hooks *hooks = arg;
-    for (;;) {
+    int error = 0;
+    while (!error) {
         if (hooks->count == 0) {
             bide_event_set(&hooks->idle);
-            int error = bide_event_wait(&hooks->more, BIDE_NEVER);
-            if (error) return error;
-            continue;
+            error = bide_event_wait(&hooks->more, BIDE_NEVER);
+        } else {
+            bide_countdown_event event = hooks->queue[hooks->first];
+            hooks->first = (hooks->first + 1) % QUEUE;
+            hooks->count--;
+            error = run(hooks->settings, &event);
         }
-        bide_countdown_event event = hooks->queue[hooks->first];
-        hooks->first = (hooks->first + 1) % QUEUE;
-        hooks->count--;
-        run(hooks->settings, &event);
     }
+    if (hooks->count > 0) (void)fprintf(stderr, "bide-countdown: %zu hooks are left out\n", hooks->count);
+    return error;
 }
 
 int hooks_start(struct hooks **out, const struct settings *settings)
