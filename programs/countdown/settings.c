@@ -141,16 +141,22 @@ static const char *add_cycle(struct settings *settings, const char *name, size_t
     return NULL;
 }
 
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 const char *settings_add_cycle(struct settings *settings, const char *text)
 {
-    const char *blank = strrchr(text, ' ');
+    size_t start = strlen(text);
+    while (start > 0 && !is_blank(text[start - 1]))
+        start--;
     int64_t seconds;
-    if (!parse_seconds(blank ? blank + 1 : text, &seconds))
+    if (!parse_seconds(text + start, &seconds))
         return "no name and length of time, such as \"Short rest 5m\"";
-    size_t length = blank ? (size_t)(blank - text) : 0;
-    while (length > 0 && text[length - 1] == ' ')
-        length--;
-    return add_cycle(settings, text, length, seconds);
+    while (start > 0 && is_blank(text[start - 1]))
+        start--;
+    return add_cycle(settings, text, start, seconds);
 }
 
 static const struct {
