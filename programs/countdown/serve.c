@@ -1,6 +1,6 @@
 /* The server: one worker of tasks, so that what they share needs no lock.
  *
- *   main task      waits for a signal to stop
+ *   main task      waits for a signal to stop, which a thread of its own hears of
  *   one a place    accepts clients
  *   one a client   drives its coroutine
  *   the ticker     lets the time pass, sleeps until something is due or somebody has changed something
@@ -20,6 +20,7 @@
 #include <bide/sansio_run.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -253,10 +254,29 @@ static int start_accepting(struct acceptor *acceptor)
 
 /* --- from the beginning to the end --- */
 
-static void on_signal(int number)
+/* Signals are waited for by a thread, and blocked everywhere else: a handler would interrupt whichever task runs,
+ * and run on its stack. */
+static void *wait_for_signals(void *arg)
 {
-    (void)number;
-    bide_event_set(&stop);
+    const sigset_t *signals = arg;
+    for (;;) {
+        int number;
+        if (sigwait(signals, &number) == 0) bide_event_set(&stop);
+    }
+    return NULL;
+}
+
+static int start_waiting_for_signals(void)
+{
+    static sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    int error = pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    pthread_t thread;
+    if (!error) error = pthread_create(&thread, NULL, wait_for_signals, &signals);
+    if (!error) error = pthread_detach(thread);
+    return bide_error_from_system(error);
 }
 
 static int begin(struct server *server)
@@ -319,9 +339,8 @@ int serve(const struct settings *settings, bool verbose)
     }
     (void)bide_event_init(&stop, BIDE_EVENT_AUTO);
     (void)bide_event_init(&server.changed, BIDE_EVENT_AUTO);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    error = start_waiting_for_signals();
+    if (error) return program_fail("waiting for signals", error);
     /* Standard output may be a pipe whose reader goes: that is no reason to end. And children are waited for,
      * also if who started us ignored them. */
     (void)signal(SIGPIPE, SIG_IGN);
