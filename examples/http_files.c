@@ -60,8 +60,9 @@ static int decode(char name[NAME_MAX + 1], const char *part, size_t length)
         name[count++] = c;
     }
     name[count] = '\0';
-    /* "..", "." and what is hidden. */
-    return name[0] == '.' ? 404 : 0;
+    /* "..", ".", what is hidden, and nothing: a path that begins with two slashes would name a host where a client is
+     * sent on to it. */
+    return name[0] == '.' || count == 0 ? 404 : 0;
 }
 
 static int status_of(int error)
@@ -92,11 +93,8 @@ static int walk(int root, const char *path, char name[NAME_MAX + 1], bool *slash
 {
     int fd = root;
     *slash = true;
-    while (*path) {
-        while (*path == '/')
-            path++;
+    for (path++; *path; path += *slash) {
         size_t length = strcspn(path, "/");
-        if (length == 0) break;
         int wrong = decode(name, path, length);
         if (wrong) {
             *status = wrong;

@@ -74,7 +74,7 @@ static bool find_path(struct http_request *request)
     if (!(parts.field_set & 1u << UF_PATH)) return false;
     memcpy(request->path, request->target + parts.field_data[UF_PATH].off, parts.field_data[UF_PATH].len);
     request->path[parts.field_data[UF_PATH].len] = '\0';
-    return true;
+    return request->path[0] == '/'; /* and not the "*" of OPTIONS */
 }
 
 static int on_headers_complete(http_parser *parser)

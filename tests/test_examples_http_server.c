@@ -171,6 +171,8 @@ Test(http_server, serves_files_and_nothing_outside_of_its_folder)
         "/index.html%00",
         "/./index.html",
         "//etc/passwd",
+        "//sub",
+        "/sub//index.html",
         "/sub/none",
         "/large.bin/x",
     };
@@ -232,6 +234,7 @@ Test(http_server, refuses_what_is_wrong_too_long_or_too_large)
     expect_refused("nonsense\r\n\r\n", 400);
     expect_refused("GET / HTTP/1.1\r\n\r\n", 400);
     expect_refused("GET / HTTP/2.5\r\nHost: x\r\n\r\n", 505);
+    expect_refused("OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", 400);
     expect_refused("CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 405);
     expect_refused("POST /api/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n", 413);
     char text[2000];

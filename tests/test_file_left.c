@@ -31,7 +31,7 @@ static void shut_gate(enum gated call)
 
 static void pass(enum gated call)
 {
-    int expected = call;
+    int expected = (int)call;
     if (!atomic_compare_exchange_strong(&gate.shut, &expected, NONE)) return;
     (void)sem_post(&gate.reached);
     while (sem_wait(&gate.open) != 0)
