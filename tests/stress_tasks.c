@@ -1,5 +1,5 @@
-/* Tasks under random load: spawned, stolen, pinned, joined, detached, cancelled, asleep, waiting for events and sockets
- * with deadlines, spawned and woken by threads outside; in one scheduler after the other, with various numbers of
+/* Tasks under random load: spawned, stolen, pinned, joined, detached, cancelled, asleep, waiting for events, channels and
+ * sockets with deadlines, spawned and woken by threads outside; in one scheduler after the other, with various numbers of
  * workers. What is sent must be received, and each task that began must end.
  *
  *   stress_tasks [--seconds N] [--seed S] [--workers W]
@@ -263,6 +263,81 @@ static void play_with_another(struct random *random)
     (void)join(other);
 }
 
+/* --- over a channel --- */
+
+enum { PARTIES = 3 };
+
+struct market {
+    bide_channel channel;
+    unsigned rounds;
+    uint64_t seed;
+    _Atomic uint64_t sold, bought;
+};
+
+static int sell(void *arg)
+{
+    struct market *market = arg;
+    struct random random = random_for(market->seed);
+    for (unsigned i = 0; i < market->rounds; i++) {
+        uint64_t value = draw(&random, 1000) + 1;
+        bide_instant limit = draw(&random, 4) ? BIDE_NEVER : bide_after(draw_time(&random));
+        int error = bide_channel_send(&market->channel, &value, limit);
+        if (error == 0) atomic_fetch_add(&market->sold, value);
+        if (!went_on(error, "send") && error != BIDE_ETIMEDOUT) return error;
+    }
+    return 0;
+}
+
+static int buy(void *arg)
+{
+    struct market *market = arg;
+    uint64_t value;
+    int error;
+    while ((error = bide_channel_receive(&market->channel, &value, bide_after(BIDE_SECONDS(1)))) == 0 ||
+           error == BIDE_ETIMEDOUT)
+        if (error == 0) atomic_fetch_add(&market->bought, value);
+    must(error == BIDE_END || error == BIDE_ECANCELED, "receive", error);
+    return error;
+}
+
+static void trade(struct random *random)
+{
+    static const size_t capacities[] = {0, 1, 16, BIDE_CHANNEL_UNBOUNDED};
+    struct market market = {.rounds = draw(random, 200), .seed = random->state};
+    bide_task sellers[PARTIES], buyers[PARTIES];
+    unsigned selling = 0, buying = 0;
+    must(bide_channel_init(&market.channel, sizeof(uint64_t), capacities[draw(random, 4)], NULL) == 0,
+         "channel", 0);
+    for (; buying < PARTIES; buying++)
+        if (spawn(&buyers[buying], buy, &market, draw_options(random)) != 0) break;
+    for (; selling < PARTIES; selling++)
+        if (spawn(&sellers[selling], sell, &market, draw_options(random)) != 0) break;
+    if (draw(random, 3) == 0) (void)bide_sleep(draw_time(random));
+    if (selling > 0 && draw(random, 3) == 0) cancel(sellers[0]);
+    /* The last buyer stays, for the sellers to come to an end. */
+    for (unsigned i = 1; i < buying; i++)
+        if (draw(random, 3) == 0) cancel(buyers[i]);
+    if (buying == 0)
+        for (unsigned i = 0; i < selling; i++)
+            cancel(sellers[i]);
+    for (unsigned i = 0; i < selling; i++)
+        (void)join(sellers[i]);
+    must(bide_channel_close(&market.channel) == 0, "close", 0);
+    for (unsigned i = 0; i < buying; i++)
+        (void)join(buyers[i]);
+    /* What they were cancelled before. */
+    uint64_t value;
+    bide_shield();
+    while (bide_channel_receive(&market.channel, &value, BIDE_NOW) == 0)
+        atomic_fetch_add(&market.bought, value);
+    bide_unshield();
+    must(bide_channel_fini(&market.channel) == 0, "fini", 0);
+    must(atomic_load(&market.sold) == atomic_load(&market.bought), "sold and not bought",
+         (long)(atomic_load(&market.sold) - atomic_load(&market.bought)));
+    atomic_fetch_add(&sent, atomic_load(&market.sold));
+    atomic_fetch_add(&received, atomic_load(&market.bought));
+}
+
 /* --- trees --- */
 
 struct branch {
@@ -322,7 +397,7 @@ static int act(void *arg)
 {
     struct random random = random_for((uint64_t)(uintptr_t)arg);
     while (bide_before(bide_now(), end_of_run)) {
-        switch (draw(&random, 4)) {
+        switch (draw(&random, 5)) {
         case 0: talk(&random); break;
         case 1: play_with_another(&random); break;
         case 2: {
@@ -330,6 +405,7 @@ static int act(void *arg)
             (void)grow(&root);
             break;
         }
+        case 3: trade(&random); break;
         default: spawn_detached(&random);
         }
         if (!went_on(bide_yield(), "yield")) break;

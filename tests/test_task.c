@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "test_task.h"
 
+#include "os/pages.h"
+
 #include <sys/wait.h>
 
 TestSuite(task, .timeout = 60);
@@ -109,10 +111,13 @@ Test(task, a_sleep_suspends_the_task_alone)
 
 /* --- many --------------------------------------------------------------------------------------------------- */
 
-#ifdef BIDE_TEST_TSAN
-enum { MANY = 2000 }; /* it has room for some 8,000 fibers */
+/* The thread sanitizer has room for some 8,000 fibers. */
+#if defined(BIDE_TEST_TSAN)
+enum { MANY = 2000, MOST = 2000 };
+#elif defined(BIDE_TEST_ASAN)
+enum { MANY = 20000, MOST = 20000 };
 #else
-enum { MANY = 20000 };
+enum { MANY = 20000, MOST = 200000 };
 #endif
 
 static int wait_for_start(void *arg)
@@ -123,14 +128,14 @@ static int wait_for_start(void *arg)
 static int hold_many(void *arg)
 {
     bide_event start;
-    bide_task *tasks = calloc(MANY, sizeof *tasks);
-    (void)arg;
+    int count = *(int *)arg;
+    bide_task *tasks = calloc((size_t)count, sizeof *tasks);
     cr_assert_not_null(tasks);
     cr_assert_ok(bide_event_init(&start, BIDE_EVENT_MANUAL));
-    for (int i = 0; i < MANY; i++)
+    for (int i = 0; i < count; i++)
         cr_assert_ok(bide_spawn(&tasks[i], wait_for_start, &start, NULL));
     bide_event_set(&start);
-    for (int i = 0; i < MANY; i++) {
+    for (int i = 0; i < count; i++) {
         int value = 1;
         cr_assert_ok(bide_task_join(tasks[i], &value, BIDE_NEVER));
         cr_assert_ok(value);
@@ -141,7 +146,22 @@ static int hold_many(void *arg)
 
 Test(task, twenty_thousand_are_alive_at_once)
 {
-    WITH_WORKERS(hold_many, NULL, 0);
+    int count = MANY;
+    WITH_WORKERS(hold_many, &count, 0);
+}
+
+/* Where guards split mappings there is no room for so many (stack.h). */
+Test(task, two_hundred_thousand_are_alive_at_once_where_guards_are_light)
+{
+    int count = MOST;
+    enum bide_os_guard how = BIDE_OS_GUARD_LIGHT;
+    void *pages;
+    cr_assert_ok(bide_os_pages_map(&pages, bide_os_page_size()));
+    cr_assert_ok(bide_os_pages_guard(pages, bide_os_page_size(), &how));
+    bide_os_pages_unmap(pages, bide_os_page_size());
+    if (how != BIDE_OS_GUARD_LIGHT) BIDE_SKIP("the system has no light guards");
+    bide_run_options two = {.workers = 2};
+    cr_assert_ok(bide_run(hold_many, &count, &two));
 }
 
 static int spin_until_set(void *arg)
@@ -449,6 +469,15 @@ Test(task, the_child_of_a_task_that_forks_is_plain_code)
 
 /* --- misuse -------------------------------------------------------------------------------------------------- */
 
+static int use_some_stack(void *arg)
+{
+    volatile char bytes[6000];
+    (void)arg;
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)i;
+    return bytes[sizeof bytes - 1] == (char)(sizeof bytes - 1) ? bide_yield() : 1;
+}
+
 static int misuse(void *arg)
 {
     bide_task none = {NULL, 0};
@@ -458,6 +487,9 @@ static int misuse(void *arg)
     cr_assert_gives(bide_task_cancel(none), BIDE_EINVAL);
     cr_assert_gives(bide_task_detach(none), BIDE_EINVAL);
     cr_assert_gives(bide_defer(NULL, NULL), BIDE_EINVAL);
+    bide_task_options small = {.stack_size = 1}, large = {.stack_size = SIZE_MAX};
+    cr_assert_ok(run_one(use_some_stack, NULL, &small));
+    cr_assert_gives(bide_spawn(NULL, use_some_stack, NULL, &large), BIDE_EINVAL);
     cr_assert_gives(bide_run(answer, NULL, NULL), BIDE_EDEADLK);
     cr_assert(bide_in_task());
     cr_assert_str_eq(bide_task_name(), "main");
