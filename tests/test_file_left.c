@@ -26,7 +26,7 @@ static void shut_gate(enum gated call)
 {
     cr_assert_done(sem_init(&gate.reached, 0, 0));
     cr_assert_done(sem_init(&gate.open, 0, 0));
-    atomic_store(&gate.shut, call);
+    atomic_store(&gate.shut, (int)call);
 }
 
 static void pass(enum gated call)

@@ -112,8 +112,9 @@ static int collect(bide_directory_reading *reading)
     reading->begun_ = false;
     /* In the child of a fork the stream stays as the parent's thread has left it, half used perhaps. */
     if (error == BIDE_EFORKED) return finish(reading, error);
+    int answer = error ? finish(reading, error) : yield(reading);
     give_back(reading->directory_);
-    return error ? finish(reading, error) : yield(reading);
+    return answer;
 }
 
 static int reading_poll(bide_future *self, bide_context *cx)

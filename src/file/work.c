@@ -14,6 +14,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "file/work.h"
 
+#include "os/assert.h"
 #include "os/file.h"
 #include "os/io.h"
 
@@ -82,6 +83,7 @@ static int kind_of(bide_fd fd)
 
 static int open_file(struct bide_file_work *work)
 {
+    BIDE_ASSERT(work->file);
     bide_fd fd;
     int error = bide_os_file_open(work->path, work->flags, work->mode, &fd);
     if (error) return error;
@@ -171,10 +173,11 @@ bide_ssize bide_work_run(void *arg)
 {
     struct bide_file_work *work = arg;
     bide_fd fd = work->file ? work->file->fd : BIDE_INVALID_FD;
+    unsigned kind = work->file ? work->file->kind : 0;
     switch ((enum bide_file_operation)work->kind) {
     case BIDE_WORK_OPEN: return open_file(work);
     case BIDE_WORK_READ: return bide_os_read(fd, work->data, work->length);
-    case BIDE_WORK_WRITE: return bide_os_write(fd, work->file->kind, work->data, work->length);
+    case BIDE_WORK_WRITE: return bide_os_write(fd, kind, work->data, work->length);
     case BIDE_WORK_PREAD: return bide_os_read_at(fd, work->data, work->length, work->offset);
     case BIDE_WORK_PWRITE: return bide_os_write_at(fd, work->data, work->length, work->offset);
     case BIDE_WORK_SEEK:

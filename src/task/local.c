@@ -88,10 +88,9 @@ static int set(struct bide_locals **locals, const bide_local *key, void *value)
         return 0;
     }
     if (!value) return 0;
-    if (!*locals || (*locals)->used + 1 >= (*locals)->room) {
-        if (!grow(locals)) return BIDE_ENOMEM;
-        entry = find(*locals, key);
-    }
+    bool full = !*locals || (*locals)->used + 1 >= (*locals)->room;
+    if (full && !grow(locals)) return BIDE_ENOMEM;
+    entry = find(*locals, key);
     entry->key = key;
     entry->value = value;
     (*locals)->used++;
