@@ -52,21 +52,21 @@ static void command(const char *word, const char *argument)
 
 Test(countdown_hooks, they_run_in_the_order_of_the_events_and_know_them)
 {
-    int fd = serve_hooks("cycle = It's \"$HOME\" 1s\ncycle = \xc3\xa9t\xc3\xa9 1s\nloops = 1\n" HOOK(
+    int fd = serve_hooks("cycle = It's \"$HOME\" 100s\ncycle = \xc3\xa9t\xc3\xa9 1s\nloops = 1\n" HOOK(
         "started") HOOK("began") HOOK("set") HOOK("paused") HOOK("resumed") HOOK("ended") HOOK("stopped"));
     command("start", NULL);
     command("pause", NULL);
     RUN(&r, PROGRAM, "set", "1", "--unix", path);
     command("resume", NULL);
-    expect(fd, "started|It's \"$HOME\"|1|0");
-    expect(fd, "began|It's \"$HOME\"|1|0");
-    expect(fd, "paused|It's \"$HOME\"|1|0");
+    expect(fd, "started|It's \"$HOME\"|100|0");
+    expect(fd, "began|It's \"$HOME\"|100|0");
+    expect(fd, "paused|It's \"$HOME\"|");
     expect(fd, "set|It's \"$HOME\"|1|0");
     expect(fd, "resumed|It's \"$HOME\"|1|0");
     expect(fd, "ended|It's \"$HOME\"|0|0");
     expect(fd, "began|\xc3\xa9t\xc3\xa9|1|1");
     expect(fd, "ended|\xc3\xa9t\xc3\xa9|0|1");
-    expect(fd, "stopped|It's \"$HOME\"|1|0");
+    expect(fd, "stopped|It's \"$HOME\"|100|0");
     end_server(&server);
     end_hooks(fd);
 }
@@ -100,7 +100,7 @@ Test(countdown_hooks, one_that_fails_keeps_the_next_from_nothing)
     int fd = serve_hooks("cycle = Work 100s\non-started = kill -9 $$\non-began = exit 3\n" HOOK("paused"));
     command("start", NULL);
     command("pause", NULL);
-    expect(fd, "paused|Work|100|0");
+    expect(fd, "paused|Work|");
     end_server(&server);
     end_hooks(fd);
 }
@@ -165,8 +165,10 @@ Test(countdown_watch, elsewhere_than_on_a_terminal_each_change_is_a_line)
     TALK(&watch, PROGRAM, "watch", "--unix", path);
     assert_says(&watch, "stopped  Tea  1:40 of 1:40");
     command("start", NULL);
-    assert_says(&watch, "running  Tea  1:40 of 1:40");
-    assert_says(&watch, "running  Tea  1:39 of 1:40");
+    for (int i = 0; i < 2; i++) {
+        read_line(watch.out, line);
+        assert_has(line, "running  Tea  1:");
+    }
     command("pause", NULL);
     RUN(&r, PROGRAM, "set", "7", "--unix", path);
     do

@@ -246,14 +246,23 @@ static void expect_command(const char *command, const char *argument, const char
     cr_assert_str_eq(r.out, expected, "%s: \"%s\" instead of \"%s\"", command, r.out, expected);
 }
 
+/* The same, where what is left depends on how fast this machine is. */
+static void expect_state(const char *command, const char *beginning)
+{
+    COMMAND(&r, command);
+    assert_status(&r, 0);
+    cr_assert(strncmp(r.out, beginning, strlen(beginning)) == 0, "%s: \"%s\"", command, r.out);
+    assert_has(r.out, " of 1:30:00\n");
+}
+
 Test(countdown_program, the_commands_do_what_they_say_and_show_the_countdown)
 {
     serve(&server, SERVE("--cycle", "Deep work 1h30m", "--cycle", "Rest 300"), 1, line);
     expect_command("get", NULL, "stopped  Deep work  1:30:00 of 1:30:00\n");
-    expect_command("start", NULL, "running  Deep work  1:30:00 of 1:30:00\n");
-    expect_command("pause", NULL, "paused  Deep work  1:30:00 of 1:30:00\n");
+    expect_state("start", "running  Deep work  1:");
+    expect_state("pause", "paused  Deep work  1:");
     expect_command("set", "25:00", "paused  Deep work  25:00 of 1:30:00\n");
-    expect_command("resume", NULL, "running  Deep work  25:00 of 1:30:00\n");
+    expect_state("resume", "running  Deep work  2");
     expect_command("stop", NULL, "stopped  Deep work  1:30:00 of 1:30:00\n");
     expect_command("stop", "--json", "\"ok\"\n");
     expect_command(
