@@ -72,6 +72,7 @@ without() {
     libevent-dev) echo "setup: no libevent ($1): a server of docs/migrating.md will not be built" ;;
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
+    libclang-rt-14-dev) echo "setup: no $1: clang may bring libFuzzer itself" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
     openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | curl | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
