@@ -93,7 +93,8 @@ static int receive_somehow(struct stress *stress, struct message *message, unsig
     case 3: {
         cases[0] = bide_case_receive(&stress->silent, message);
         cases[1] = bide_case_receive(&stress->channel, message);
-        int chosen = bide_select(cases, 2, how % 10 == 3 ? BIDE_NEVER : bide_after(BIDE_MICROSECONDS(how % 50)));
+        int chosen =
+            bide_select(cases, 2, how % 10 == 3 ? BIDE_NEVER : bide_after(BIDE_MICROSECONDS(how % 50)));
         return chosen == 1 ? cases[1].result : chosen == 0 ? -1 : chosen;
     }
     default: {
@@ -147,7 +148,9 @@ static int give_up_all_the_time(void *arg)
         atomic_store(&stress.senders_left, SENDERS);
         for (int i = 0; i < SENDERS + RECEIVERS; i++)
             roles[i] = (struct role){&stress, i % 4 < 2};
-        MUST_GIVE(parties_run(parties, SENDERS + RECEIVERS, *(unsigned *)arg, take_part, roles, sizeof *roles), 0);
+        MUST_GIVE(parties_run(parties, SENDERS + RECEIVERS, *(unsigned *)arg, take_part, roles,
+                              sizeof *roles),
+                  0);
         MUST(atomic_load(&stress.sent) == atomic_load(&stress.received) && atomic_load(&stress.sent) != 0);
         MUST_GIVE(bide_channel_fini(&stress.channel), 0);
         MUST_GIVE(bide_channel_fini(&stress.unheard), 0);
