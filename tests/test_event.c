@@ -188,7 +188,7 @@ Test(event, releases_a_wait_for_each_set_also_where_the_release_is_put_off)
         init_event(BIDE_EVENT_AUTO);
         struct waits waits;
         begin_waits(&waits);
-        int object;
+        int object = 0;
         bide_os_mutex *lock = bide_wait_lock(&object);
         for (int i = 0; i < sets; i++)
             bide_event_set(&event);

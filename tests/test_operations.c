@@ -103,10 +103,10 @@ Test(operations, up_to_1024_buffers_are_taken_and_more_refused)
         bide_async *ends[2];
         open_channel(kind, ends);
         cr_assert_gives(bide_writev(ends[1], pieces, 1025, BIDE_NOW), BIDE_EINVAL);
-        cr_assert_gives(bide_writev(ends[1], pieces, (size_t)UINT32_MAX + 2, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_writev(ends[1], pieces, SIZE_MAX / 2 + 2, BIDE_NOW), BIDE_EINVAL);
         cr_assert_gives(bide_writev(ends[1], pieces, 1024, BIDE_NOW), 1024);
         cr_assert_gives(bide_readv(ends[0], pieces, 1025, BIDE_NOW), BIDE_EINVAL);
-        cr_assert_gives(bide_readv(ends[0], pieces, (size_t)UINT32_MAX + 2, BIDE_NOW), BIDE_EINVAL);
+        cr_assert_gives(bide_readv(ends[0], pieces, SIZE_MAX / 2 + 2, BIDE_NOW), BIDE_EINVAL);
         cr_assert_gives(bide_readv(ends[0], pieces, 1024, BIDE_NOW), 1024);
         /* Refused at once also when it would have to wait. */
         drain_memory(ends[0]);

@@ -91,11 +91,17 @@ Test(tcp, its_descriptors_are_non_blocking_and_close_on_exec)
     expect_nothing_left(before);
 }
 
+/* Those of the poller: on kernels before 5.11 the first wait with a limit makes one more. */
+static void make_descriptors_of_its_own(void)
+{
+    (void)bide_sleep(BIDE_MILLISECONDS(1));
+}
+
 Test(tcp, a_connect_that_nobody_listens_for_is_refused_and_leaves_no_descriptor)
 {
     bide_address where;
     int fd = closed_port(&where);
-    (void)bide_reactor_backend(bide_reactor_current());
+    make_descriptors_of_its_own();
     int fds = bide_test_fd_count();
     const bide_instant deadlines[] = {BIDE_NEVER, bide_after(LONG)};
     for (int i = 0; i < 2; i++) {
@@ -226,6 +232,7 @@ Test(tcp, a_connect_to_a_full_backlog_times_out_and_leaves_no_descriptor)
     struct full full;
     make_full(&full);
     bide_async *conn = (bide_async *)&full;
+    make_descriptors_of_its_own();
     int fds = bide_test_fd_count();
     bide_instant deadline = bide_after(SHORT);
     cr_assert_gives(bide_tcp_connect(&conn, &full.where, deadline), BIDE_ETIMEDOUT);

@@ -10,7 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
-_Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_storage), "any socket address fits");
+/* A struct sockaddr_storage may be larger (OpenBSD): it has room for what is not taken. */
+_Static_assert(BIDE_ADDRESS_SIZE >= sizeof(struct sockaddr_in6), "any internet address fits");
 #define PATH_OFFSET offsetof(struct sockaddr_un, sun_path)
 /* What a path may have without its zero byte, and an abstract name with the zero byte before it. */
 #define PATH_MOST sizeof(((struct sockaddr_un *)0)->sun_path)

@@ -7,6 +7,12 @@
 #include <errno.h>
 #include <stdatomic.h>
 
+#if defined(__FreeBSD__)
+typedef size_t batch_count;
+#else
+typedef unsigned batch_count;
+#endif
+
 /* Whether the system has calls for several messages: asked once. Relaxed, for each thread may find out by
  * itself. */
 static _Atomic bool one_by_one;
@@ -26,10 +32,10 @@ bide_ssize bide_os_send_batch(bide_fd fd, struct bide_os_message *messages, size
     for (size_t i = 0; i < count; i++)
         headers[i].msg_hdr = bide_os_header_to(&messages[i]);
     for (;;) {
-        int sent = sendmmsg(fd, headers, (unsigned)count, BIDE_OS_NO_SIGNAL | MSG_DONTWAIT);
+        ssize_t sent = sendmmsg(fd, headers, (batch_count)count, BIDE_OS_NO_SIGNAL | MSG_DONTWAIT);
         if (sent >= 0) {
-            for (int i = 0; i < sent; i++)
-                messages[i].length = headers[i].msg_len;
+            for (ssize_t i = 0; i < sent; i++)
+                messages[i].length = (size_t)headers[i].msg_len;
             return sent;
         }
         if (has_no_such_call()) return bide_os_each_message(fd, messages, count, bide_os_send_message);
@@ -45,10 +51,11 @@ bide_ssize bide_os_recv_batch(bide_fd fd, struct bide_os_message *messages, size
     for (;;) {
         for (size_t i = 0; i < count; i++)
             headers[i].msg_hdr = bide_os_header_from(&messages[i]);
-        int received = recvmmsg(fd, headers, (unsigned)count, MSG_DONTWAIT | BIDE_OS_CMSG_CLOEXEC, NULL);
+        ssize_t received =
+            recvmmsg(fd, headers, (batch_count)count, MSG_DONTWAIT | BIDE_OS_CMSG_CLOEXEC, NULL);
         if (received >= 0) {
-            for (int i = 0; i < received; i++)
-                bide_os_take_header(&messages[i], &headers[i].msg_hdr, headers[i].msg_len);
+            for (ssize_t i = 0; i < received; i++)
+                bide_os_take_header(&messages[i], &headers[i].msg_hdr, (size_t)headers[i].msg_len);
             return received;
         }
         if (has_no_such_call()) return bide_os_each_message(fd, messages, count, bide_os_recv_message);

@@ -31,6 +31,9 @@
 #if defined(__GLIBC__)
 #define BIDE_OS_BUFFER_COUNT size_t
 #define BIDE_OS_CONTROL_LENGTH size_t
+#elif defined(__OpenBSD__)
+#define BIDE_OS_BUFFER_COUNT unsigned
+#define BIDE_OS_CONTROL_LENGTH socklen_t
 #else
 #define BIDE_OS_BUFFER_COUNT int
 #define BIDE_OS_CONTROL_LENGTH socklen_t

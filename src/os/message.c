@@ -158,10 +158,10 @@ void bide_os_take_header(struct bide_os_message *message, const struct msghdr *h
     message->control_truncated = (header->msg_flags & MSG_CTRUNC) != 0;
     message->has_credentials = false;
     if (!message->address) return;
-    struct sockaddr_storage sender;
+    unsigned char sender[BIDE_ADDRESS_SIZE];
     size_t size = header->msg_namelen < sizeof sender ? header->msg_namelen : sizeof sender;
-    memcpy(&sender, message->address->storage_.bytes_, size);
-    if (bide_address_from_system(message->address, &sender, size) != 0)
+    memcpy(sender, message->address->storage_.bytes_, size);
+    if (bide_address_from_system(message->address, sender, size) != 0)
         memset(message->address, 0, sizeof *message->address);
 }
 

@@ -4,6 +4,7 @@
 #include "os/sigpipe.h"
 
 #include <errno.h>
+#include <stddef.h>
 
 static void only_pipe(sigset_t *set)
 {

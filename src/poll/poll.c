@@ -273,13 +273,27 @@ static void make_scan(struct poll_poller *self)
     self->changed = false;
 }
 
+#if defined(__APPLE__) /* has no such call */
+static int poll_precisely(struct pollfd *scan, nfds_t count, const struct timespec *limit)
+{
+    (void)scan, (void)count, (void)limit;
+    errno = ENOSYS;
+    return -1;
+}
+#else
+static int poll_precisely(struct pollfd *scan, nfds_t count, const struct timespec *limit)
+{
+    return ppoll(scan, count, limit, NULL);
+}
+#endif
+
 static int block(struct poll_poller *self, bide_instant deadline)
 {
     const nfds_t count = (nfds_t)self->scanned + 1;
     const bide_duration rest = bide_poll_remaining(deadline);
     if (!self->coarse && rest > 0 && rest < BIDE_DURATION_MAX) {
         const struct timespec limit = bide_os_timespec(rest);
-        int ready = ppoll(self->scan, count, &limit, NULL);
+        int ready = poll_precisely(self->scan, count, &limit);
         if (ready >= 0 || (errno != ENOSYS && errno != EPERM)) return ready;
         self->coarse = true;
     }
