@@ -325,50 +325,66 @@ Test(file, operations_are_futures_that_are_joined_and_raced)
     everywhere(race_two_reads);
 }
 
-static bide_ssize wait_for_post(void *arg)
+struct blocking {
+    sem_t begun, end;
+};
+
+static bide_ssize wait_for_end(void *arg)
 {
-    while (sem_wait(arg) != 0)
+    struct blocking *blocking = arg;
+    (void)sem_post(&blocking->begun);
+    while (sem_wait(&blocking->end) != 0)
         continue;
     return 5;
 }
 
 static int block(void *arg)
 {
-    return (int)bide_blocking(wait_for_post, arg);
+    return (int)bide_blocking(wait_for_end, arg);
+}
+
+/* Starts a task with a function that runs now, and is not over. */
+static bide_task spawn_blocking(struct blocking *blocking)
+{
+    bide_task task;
+    cr_assert_ok(bide_spawn(&task, block, blocking, NULL));
+    while (sem_trywait(&blocking->begun) != 0)
+        cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(100)));
+    cr_assert_gives(bide_task_join(task, NULL, bide_after(BIDE_MILLISECONDS(1))), BIDE_ETIMEDOUT);
+    return task;
+}
+
+static void end_blocking(struct blocking *blocking, bide_task task)
+{
+    int value = 0;
+    cr_assert_done(sem_post(&blocking->end));
+    cr_assert_ok(bide_task_join(task, &value, SOON));
+    cr_assert_eq(value, 5);
 }
 
 static int run_beside_a_blocking_one(void *arg)
 {
-    sem_t post;
-    bide_task task;
-    int value = 0;
-    (void)arg;
-    cr_assert_done(sem_init(&post, 0, 0));
-    cr_assert_ok(bide_spawn(&task, block, &post, NULL));
-    cr_assert_gives(bide_task_join(task, &value, bide_after(BIDE_MILLISECONDS(2))), BIDE_ETIMEDOUT);
-    cr_assert_done(sem_post(&post));
-    cr_assert_ok(bide_task_join(task, &value, SOON));
-    cr_assert_eq(value, 5);
+    struct blocking *blocking = arg;
+    end_blocking(blocking, spawn_blocking(blocking));
     /* One that is cancelled is waited for, and keeps its result. */
-    cr_assert_ok(bide_spawn(&task, block, &post, NULL));
-    cr_assert_gives(bide_task_join(task, &value, bide_after(BIDE_MILLISECONDS(2))), BIDE_ETIMEDOUT);
+    bide_task task = spawn_blocking(blocking);
     cr_assert_ok(bide_task_cancel(task));
-    cr_assert_gives(bide_task_join(task, &value, bide_after(BIDE_MILLISECONDS(2))), BIDE_ETIMEDOUT);
-    cr_assert_done(sem_post(&post));
-    cr_assert_ok(bide_task_join(task, &value, SOON));
-    cr_assert_eq(value, 5);
-    cr_assert_done(sem_destroy(&post));
+    cr_assert_gives(bide_task_join(task, NULL, bide_after(BIDE_MILLISECONDS(1))), BIDE_ETIMEDOUT);
+    end_blocking(blocking, task);
     return 0;
 }
 
 Test(file, a_function_that_blocks_suspends_its_task_alone)
 {
-    WITH_WORKERS(run_beside_a_blocking_one, NULL, 0);
-    sem_t post;
-    cr_assert_done(sem_init(&post, 0, 1));
-    cr_assert_eq(bide_blocking(wait_for_post, &post), 5);
+    struct blocking blocking;
+    cr_assert_done(sem_init(&blocking.begun, 0, 0));
+    cr_assert_done(sem_init(&blocking.end, 0, 0));
+    WITH_WORKERS(run_beside_a_blocking_one, &blocking, 0);
+    cr_assert_done(sem_post(&blocking.end));
+    cr_assert_eq(bide_blocking(wait_for_end, &blocking), 5);
     cr_assert_gives(bide_blocking(NULL, NULL), BIDE_EINVAL);
-    cr_assert_done(sem_destroy(&post));
+    cr_assert_done(sem_destroy(&blocking.begun));
+    cr_assert_done(sem_destroy(&blocking.end));
 }
 
 /* --- bad input ----------------------------------------------------------------------------------------------- */

@@ -601,9 +601,8 @@ static int wait_for_room(void *arg)
         turns[i] = (struct turn){.group = &group, .tally = tally, .number = i};
         cr_assert_ok(bide_event_init(&turns[i].waits, BIDE_EVENT_AUTO));
         cr_assert_ok(bide_spawn(&tasks[i], spawn_in_turn, &turns[i], NULL));
+        /* On the one worker we go on when it waits for room. */
         cr_assert_ok(bide_event_wait(&turns[i].waits, BIDE_NEVER));
-        /* Until it is in the queue: the members and those who wait are not told apart from outside. */
-        cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(500)));
     }
     cr_assert_ok(bide_task_cancel(blocker));
     cr_assert_ok(bide_task_detach(blocker));
