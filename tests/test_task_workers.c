@@ -51,6 +51,36 @@ Test(task_workers, three_hundred_spawned_at_once_overflow_the_ring_and_each_runs
     cr_assert_ok(bide_run(overflow_the_ring, NULL, &one));
 }
 
+static int release_when_woken(void *arg)
+{
+    cr_assert_ok(bide_event_wait(arg, BIDE_NEVER));
+    atomic_store(&released, true);
+    return 0;
+}
+
+static int wake_and_compute(void *arg)
+{
+    (void)arg;
+    for (int round = 0; round < 300; round++) {
+        bide_event event;
+        bide_task task;
+        atomic_store(&released, false);
+        cr_assert_ok(bide_event_init(&event, BIDE_EVENT_AUTO));
+        cr_assert_ok(bide_spawn(&task, release_when_woken, &event, NULL));
+        cr_assert_ok(bide_yield());
+        bide_event_set(&event);
+        (void)spin_until_released(NULL);
+        cr_assert_ok(bide_task_join(task, NULL, BIDE_NEVER));
+    }
+    return 0;
+}
+
+Test(task_workers, one_that_is_woken_by_a_task_that_computes_on_is_taken_up_by_an_idle_worker)
+{
+    bide_run_options two = {.workers = 2};
+    cr_assert_ok(bide_run(wake_and_compute, NULL, &two));
+}
+
 /* --- pinned --------------------------------------------------------------------------------------------------- */
 
 static int stay_on_one(void *arg)

@@ -19,6 +19,9 @@
  * rest. */
 #define SLOT_TURNS 3u
 
+/* Pauses of the processor, of 40 to 140 cycles: some microseconds. */
+#define SLOT_PATIENCE 100
+
 /* From the injection queue. */
 #define MOST_AT_ONCE 64u
 
@@ -223,6 +226,20 @@ static struct bide_task_record *from_inject(struct bide_worker *self)
     return (struct bide_task_record *)first;
 }
 
+/* What is in a slot is about to be run, by a worker that has its data in its cache, unless the task that runs there
+ * goes on for long: so it is taken if nothing has moved for a while, as in Go's scheduler (runqgrab). */
+static struct bide_task_record *from_others_slot(struct bide_worker *victim)
+{
+    struct bide_task_record *record = atomic_load_explicit(&victim->slot, memory_order_relaxed);
+    if (!record) return NULL;
+    uint64_t switches = atomic_load_explicit(&victim->counts.switches, memory_order_relaxed);
+    for (int i = 0; i < SLOT_PATIENCE; i++) {
+        bide_os_spin_pause();
+        if (atomic_load_explicit(&victim->counts.switches, memory_order_relaxed) != switches) return NULL;
+    }
+    return swap_slot(victim, NULL);
+}
+
 static struct bide_task_record *steal(struct bide_worker *self)
 {
     struct bide_scheduler *scheduler = self->scheduler;
@@ -233,9 +250,7 @@ static struct bide_task_record *steal(struct bide_worker *self)
             if (victim == self) continue;
             struct bide_task_record *record =
                 (struct bide_task_record *)bide_deque_steal(&victim->deque, &self->deque);
-            /* What is in a slot is about to be run: taken only if there is nothing else. */
-            if (!record && pass == 1 && atomic_load_explicit(&victim->slot, memory_order_relaxed))
-                record = swap_slot(victim, NULL);
+            if (!record && pass == 1) record = from_others_slot(victim);
             if (!record) continue;
             bide_count(&self->counts.steals);
             return record;
