@@ -5,6 +5,9 @@
 #define _GNU_SOURCE
 #include "test_inventory.h"
 
+#include "future/waiter.h"
+#include "reactor/reactor.h"
+
 #include <bide.h>
 
 TestSuite(dump, .timeout = 60);
@@ -122,6 +125,29 @@ Test(dump, says_why_it_could_not_be_written)
     (void)close(fds[0]);
     cr_assert_gives(bide_dump(fds[1]), BIDE_EPIPE);
     (void)close(fds[1]);
+}
+
+/* As in a debugger, which has stopped the thread that holds it: here it is this one. */
+Test(dump, leaves_alone_what_is_locked_for_long_and_tells_the_rest)
+{
+    int fds[2];
+    bide_async *async;
+    cr_assert_done(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds));
+    cr_assert_ok(bide_async_new(&async, fds[0]));
+    bide_os_mutex *lock = bide_wait_lock(async);
+    dump_now();
+    bide_wait_unlock(lock);
+    EXPECT_LINE("source ", ": busy");
+    EXPECT_LINE("reactor 0: ", "driven by nobody");
+    struct bide_reactor *reactor = bide_reactor_global();
+    bide_os_mutex_lock(&reactor->lock);
+    dump_now();
+    bide_os_mutex_unlock(&reactor->lock);
+    EXPECT_LINE("reactor 0: busy", "");
+    EXPECT_LINE("source ", "read ready waiters 0");
+    cr_assert_ok(bide_async_free(async));
+    (void)close(fds[1]);
+    cr_assert_ok(bide_shutdown());
 }
 
 /* --- tasks --------------------------------------------------------------------------------------------------- */
