@@ -29,7 +29,8 @@ if(TARGET bide_countdown_program)
     bide_add_test(${test} SOURCES test_examples_run.c)
     target_link_libraries(${test} PRIVATE bide::countdown_static)
     target_compile_definitions(${test} PRIVATE BIDE_EXAMPLES="" BIDE_DOCUMENTATION=""
-      BIDE_COUNTDOWN_PROGRAM="$<TARGET_FILE:bide_countdown_program>")
+      BIDE_COUNTDOWN_PROGRAM="$<TARGET_FILE:bide_countdown_program>"
+      BIDE_COUNTDOWN_COMPLETION="${PROJECT_SOURCE_DIR}/programs/countdown/bide-countdown.bash")
     add_dependencies(${test} bide_countdown_program)
   endforeach()
 endif()

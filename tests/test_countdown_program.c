@@ -368,6 +368,36 @@ Test(countdown_program, help_and_version_are_printed_and_a_full_device_is_told)
     (void)close(full);
 }
 
+/* What bash would offer after these words. */
+static void expect_completion(const char *words, const char *expected)
+{
+    char script[512];
+    (void)snprintf(script, sizeof script,
+                   "source " BIDE_COUNTDOWN_COMPLETION "; COMP_WORDS=(bide-countdown %s)"
+                   "; COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _bide_countdown; echo \"${COMPREPLY[@]}\"",
+                   words);
+    RUN(&r, "/bin/bash", "-c", script);
+    assert_status(&r, 0);
+    cr_assert_str_eq(r.out, expected, "after \"%s\": %s", words, r.out);
+}
+
+Test(countdown_program, bash_completes_commands_options_and_presets_that_there_are)
+{
+    if (access("/bin/bash", X_OK) != 0) BIDE_SKIP("no bash here");
+    expect_completion("s", "serve start stop set\n");
+    expect_completion("get --j", "--json\n");
+    expect_completion("serve --l", "--listen --loops\n");
+    expect_completion("serve --preset ''", "pomodoro 52/17 112/26\n");
+    RUN(&r, "/bin/bash", "-c",
+        "source " BIDE_COUNTDOWN_COMPLETION
+        "; for command in serve get; do COMP_WORDS=(bide-countdown $command ''); "
+        "COMP_CWORD=2; _bide_countdown; echo \"${COMPREPLY[@]}\"; done");
+    struct run help;
+    RUN(&help, PROGRAM, "--help");
+    for (char *word = strtok(r.out, " \n"); word; word = strtok(NULL, " \n"))
+        assert_has(help.out, word);
+}
+
 Test(countdown_program, a_server_that_is_not_there_or_no_server_is_told)
 {
     COMMAND(&r, "get");
