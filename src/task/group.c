@@ -28,6 +28,8 @@
  * A cancelled task cancels the groups it has opened by itself, when it comes upon its verdict in a wait (`heed`
  * in task.c): nobody else need walk a tree of tasks, and a shield is heeded on each level.
  *
+ * docs/models/group.pml is this protocol as a model.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/group.h"
 
