@@ -22,8 +22,6 @@
 
 TestSuite(sandbox, .timeout = 60);
 
-static const int answers[] = {ENOSYS, EPERM};
-
 /* Calls that some machines never had are nothing to be denied there. */
 #ifdef SYS_epoll_pwait2
 #define EPOLL_PWAIT2 SYS_epoll_pwait2
@@ -109,27 +107,64 @@ static void expect_a_good_timer(void)
     cr_assert(!bide_before(bide_now(), deadline), "ended early");
 }
 
-/* Filters add up and cannot be taken away, so that each test has one answer. */
-#define EACH_ANSWER(promise, name, ...) \
-    Test(sandbox, promise##_by_ENOSYS)  \
-    {                                   \
-        DENY(answers[0], __VA_ARGS__);  \
-        expect_a_good_poller(name);     \
-        expect_a_good_timer();          \
-    }                                   \
-    Test(sandbox, promise##_by_EPERM)   \
-    {                                   \
-        DENY(answers[1], __VA_ARGS__);  \
-        expect_a_good_poller(name);     \
-        expect_a_good_timer();          \
-    }
+#define EXPECT_ALL_WELL(error, name, ...) \
+    do {                                  \
+        DENY(error, __VA_ARGS__);         \
+        expect_a_good_poller(name);       \
+        expect_a_good_timer();            \
+    } while (0)
 
-EACH_ANSWER(waits_are_right_without_epoll_pwait2, "epoll", EPOLL_PWAIT2)
-EACH_ANSWER(waits_are_right_without_epoll_pwait2_and_timerfd, "epoll", EPOLL_PWAIT2, SYS_timerfd_create)
-EACH_ANSWER(a_pipe_wakes_without_eventfd, "epoll", EVENTFD, SYS_eventfd2)
-EACH_ANSWER(everything_falls_back_together, "epoll", EPOLL_PWAIT2, SYS_timerfd_create, EVENTFD, SYS_eventfd2)
-EACH_ANSWER(poll_takes_the_place_of_a_denied_epoll, "poll", SYS_epoll_create1, EPOLL_PWAIT2, EVENTFD,
-            SYS_eventfd2)
+/* Filters add up and cannot be taken away, so that each test has one answer. */
+
+Test(sandbox, waits_are_right_without_epoll_pwait2_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "epoll", EPOLL_PWAIT2);
+}
+
+Test(sandbox, waits_are_right_without_epoll_pwait2_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "epoll", EPOLL_PWAIT2);
+}
+
+Test(sandbox, waits_are_right_without_epoll_pwait2_and_timerfd_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "epoll", EPOLL_PWAIT2, SYS_timerfd_create);
+}
+
+Test(sandbox, waits_are_right_without_epoll_pwait2_and_timerfd_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "epoll", EPOLL_PWAIT2, SYS_timerfd_create);
+}
+
+Test(sandbox, a_pipe_wakes_without_eventfd_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "epoll", EVENTFD, SYS_eventfd2);
+}
+
+Test(sandbox, a_pipe_wakes_without_eventfd_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "epoll", EVENTFD, SYS_eventfd2);
+}
+
+Test(sandbox, everything_falls_back_together_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "epoll", EPOLL_PWAIT2, SYS_timerfd_create, EVENTFD, SYS_eventfd2);
+}
+
+Test(sandbox, everything_falls_back_together_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "epoll", EPOLL_PWAIT2, SYS_timerfd_create, EVENTFD, SYS_eventfd2);
+}
+
+Test(sandbox, poll_takes_the_place_of_a_denied_epoll_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "poll", SYS_epoll_create1, EPOLL_PWAIT2, EVENTFD, SYS_eventfd2);
+}
+
+Test(sandbox, poll_takes_the_place_of_a_denied_epoll_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "poll", SYS_epoll_create1, EPOLL_PWAIT2, EVENTFD, SYS_eventfd2);
+}
 
 /* Nothing left to wake with: an error, at once, and nothing is left behind. */
 static void expect_a_clear_error(int answer)

@@ -21,19 +21,22 @@
  * change takes effect during that wait. One thread waits at a time; a second one gets BIDE_EBUSY at once.
  * None of these functions is a cancellation point (pthread_cancel(3)).
  *
- * **Back ends.** "epoll" (Linux) and "poll" (every POSIX system). Without a name, the environment variable
- * `BIDE_BACKEND` decides, and without that the first that the system permits.
+ * **Back ends.** "epoll" (Linux), "kqueue" (macOS, the BSDs), "port" (illumos), "iocp" (Windows), and "poll"
+ * (every POSIX system). Without a name, the environment variable `BIDE_BACKEND` decides, and without that the
+ * first that the system permits.
  *
- * |                                      | epoll                   | poll                         |
- * |--------------------------------------|-------------------------|------------------------------|
- * | BIDE_POLL_ONESHOT, BIDE_POLL_LEVEL   | yes                     | yes                          |
- * | BIDE_POLL_EDGE, ..._EDGE_ONESHOT     | yes                     | no: BIDE_ENOTSUP             |
- * | devices without a poll, as /dev/null | BIDE_ENOTPOLLABLE       | always ready                 |
- * | bide_poller_fd()                     | yes                     | no: BIDE_ENOTSUP             |
- * | cost of a wait                       | by what is ready        | by what is registered        |
+ * |                                      | epoll             | kqueue           | port             | poll             |
+ * |--------------------------------------|-------------------|------------------|------------------|------------------|
+ * | BIDE_POLL_ONESHOT, BIDE_POLL_LEVEL   | yes               | yes              | yes              | yes              |
+ * | BIDE_POLL_EDGE, ..._EDGE_ONESHOT     | yes               | yes              | BIDE_ENOTSUP     | BIDE_ENOTSUP     |
+ * | BIDE_POLL_PRI                        | yes               | macOS, OpenBSD   | yes              | yes              |
+ * | devices without a poll, as /dev/null | BIDE_ENOTPOLLABLE | as the system    | as the system    | always ready     |
+ * | bide_poller_fd()                     | yes               | yes              | BIDE_ENOTSUP     | BIDE_ENOTSUP     |
+ * | cost of a wait                       | by what is ready  | by what is ready | by what is ready | by what is there |
  *
- * A deadline is met as precisely as the thread's timer slack allows (50 us unless changed, prctl(2)). Where a
- * sandbox leaves nothing better, it is rounded up to milliseconds.
+ * On Linux a deadline is met as precisely as the thread's timer slack allows (50 us unless changed, prctl(2)).
+ * Where a sandbox leaves nothing better, it is rounded up to milliseconds. NetBSD and OpenBSD round it up to the
+ * next tick of their clock, 10 ms.
  *
  * **What does not work.** Regular files and folders cannot be watched (BIDE_ENOTPOLLABLE). Delete a
  * descriptor *before* you close it: afterwards its number may already belong to something else, and a
@@ -60,7 +63,7 @@ enum bide_poll_flag {
     BIDE_POLL_READ = 1,  /**< reading would not block: bytes, a connection to accept, or the end */
     BIDE_POLL_WRITE = 2, /**< writing would not block, or connecting has ended */
     BIDE_POLL_PRI = 4,   /**< urgent data, as poll(2) says of POLLPRI */
-    BIDE_POLL_RDHUP = 8, /**< a stream's other end will write no more (Linux; elsewhere never reported) */
+    BIDE_POLL_RDHUP = 8, /**< a stream's other end will write no more (not with "port"; "poll": Linux) */
     BIDE_POLL_HUP = 16,  /**< hung up, both ways. Reported always, asked for or not */
     BIDE_POLL_ERR = 32   /**< an error is pending. Reported always, asked for or not */
 };
@@ -94,7 +97,7 @@ typedef struct bide_poll_event {
  * @brief Makes a poller.
  *
  * @param[out] out the poller; free it with bide_poller_free(). NULL after an error.
- * @param backend "epoll", "poll", or NULL for the one named in the environment variable `BIDE_BACKEND` (not
+ * @param backend one of those names, or NULL for the one named in the environment variable `BIDE_BACKEND` (not
  *        read in programs with raised privileges, see secure_getenv(3); empty counts as unset), and without
  *        it the first one of that list which the system permits.
  * @return 0, or
@@ -118,7 +121,7 @@ BIDE_API int bide_poller_new(bide_poller **out, const char *backend);
 BIDE_API void bide_poller_free(bide_poller *poller);
 
 /**
- * @brief The name of the back end in use: "epoll" or "poll"; NULL for NULL. Static storage. Thread-safe; does
+ * @brief The name of the back end in use; NULL for NULL. Static storage. Thread-safe; does
  *   not wait.
  */
 BIDE_API const char *bide_poller_backend(const bide_poller *poller);

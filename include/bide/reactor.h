@@ -85,7 +85,7 @@ BIDE_API bide_reactor *bide_reactor_enter(bide_reactor *reactor);
 BIDE_API void bide_reactor_leave(bide_reactor *previous);
 
 /**
- * @brief The name of the back end in use, "epoll" or "poll": static storage. NULL for NULL and if the reactor
+ * @brief The name of the back end in use (see bide/poller.h): static storage. NULL for NULL and if the reactor
  *   could not be opened. Opens it; does not wait.
  */
 BIDE_API const char *bide_reactor_backend(bide_reactor *reactor);

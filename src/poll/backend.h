@@ -24,12 +24,6 @@
  *    any thread, takes no lock, keeps errno. A wake that comes after wait was entered must not be lost.
  *  - fd: NULL if there is no descriptor that becomes readable with events and after wake.
  *
- * How others fit: kqueue has EV_DISPATCH for the one-shot modes, EV_CLEAR for the edges and EVFILT_USER for
- * wake, and reports each direction by itself, so wait has to merge neighbours. Event ports are one-shot by
- * nature: wait associates level registrations again, and there are no edges; wake is port_alert or port_send.
- * Windows polls sockets through AFD requests on a completion port: one-shot too, wake is
- * PostQueuedCompletionStatus, and bide_fd is a SOCKET.
- *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_POLL_BACKEND_H
 #define BIDE_POLL_BACKEND_H
