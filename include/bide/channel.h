@@ -15,6 +15,8 @@
  * Values are copied while a lock is held: they should be small. Send pointers to what is large; whoever receives
  * one has what it points to. What the sender wrote before it sent is seen by the one that receives.
  *
+ * **Fork.** In the child of a fork initialise anew what parties of the parent may have been waiting on.
+ *
  * @code
  * static int produce(void *arg)
  * {
