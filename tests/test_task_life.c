@@ -134,6 +134,33 @@ Test(task_life, of_several_who_join_one_does_and_the_others_are_told)
     WITH_WORKERS(join_all_at_once, NULL, 0);
 }
 
+static int detach_what_is_awaited(void *arg)
+{
+    bide_task task, first, second;
+    bide_event began;
+    (void)arg;
+    cr_assert_ok(bide_event_init(&began, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_spawn(&task, set_and_wait_for_ever, &began, NULL));
+    cr_assert_ok(bide_event_wait(&began, BIDE_NEVER));
+    atomic_store(&refused, 0);
+    cr_assert_ok(bide_spawn(&first, try_to_join, &task, NULL));
+    cr_assert_ok(bide_spawn(&second, try_to_join, &task, NULL));
+    /* So that they wait, with one worker at least. */
+    cr_assert_ok(bide_sleep(BIDE_MILLISECONDS(2)));
+    cr_assert_ok(bide_task_detach(task));
+    cr_assert_ok(bide_task_join(first, NULL, BIDE_NEVER));
+    cr_assert_ok(bide_task_join(second, NULL, BIDE_NEVER));
+    cr_assert_eq(atomic_load(&refused), 2);
+    /* It runs still. */
+    cr_assert_ok(bide_task_cancel(task));
+    return bide_event_wait(&began, BIDE_NEVER);
+}
+
+Test(task_life, those_who_wait_to_join_are_told_at_once_when_the_handle_is_given_up)
+{
+    WITH_WORKERS(detach_what_is_awaited, NULL, 0);
+}
+
 /* --- handles ---------------------------------------------------------------------------------------------------- */
 
 static int give_oneself(void *arg)

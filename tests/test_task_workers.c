@@ -183,6 +183,46 @@ Test(task_workers, a_pinned_task_is_woken_on_its_own_worker_by_tasks_on_others)
     cr_assert_ok(bide_run(wake_a_pinned_one, NULL, &four));
 }
 
+static void *set_from_outside(void *arg)
+{
+    bide_event *events = arg;
+    for (int i = 0; i < 100; i++) {
+        cr_assert_ok(bide_event_wait(&events[0], BIDE_NEVER));
+        bide_event_set(&events[1]);
+    }
+    return NULL;
+}
+
+static int wait_a_hundred_times(void *arg)
+{
+    bide_event *events = arg;
+    for (int i = 0; i < 100; i++) {
+        bide_event_set(&events[0]);
+        cr_assert_ok(bide_event_wait(&events[1], BIDE_NEVER));
+    }
+    return (int)bide_task_worker();
+}
+
+static int wake_from_outside(void *arg)
+{
+    bide_event events[2];
+    pthread_t thread;
+    bide_task_options second = {.worker = 2};
+    (void)arg;
+    for (int i = 0; i < 2; i++)
+        cr_assert_ok(bide_event_init(&events[i], BIDE_EVENT_AUTO));
+    cr_assert_eq(pthread_create(&thread, NULL, set_from_outside, events), 0);
+    cr_assert_eq(run_one(wait_a_hundred_times, events, &second), 2);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    return 0;
+}
+
+Test(task_workers, a_pinned_task_is_woken_by_threads_outside_while_its_worker_sleeps)
+{
+    bide_run_options two = {.workers = 2};
+    cr_assert_ok(bide_run(wake_from_outside, NULL, &two));
+}
+
 /* --- numbers of workers ---------------------------------------------------------------------------------------- */
 
 static int count_workers(void *arg)
