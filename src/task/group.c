@@ -63,6 +63,19 @@ static bool is_below(const bide_group *group)
     return false;
 }
 
+/* Takes the waiter out of its queue, or of a batch. Returns whether it was given a slot, which is its own now. */
+static bool leave(const bide_group *group, bide_waiter *waiter)
+{
+    if (bide_waiter_state(waiter) == 0) return false;
+    bide_os_mutex *lock = bide_wait_lock(group);
+    if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) bide_waiter_unlink(waiter);
+    bide_wait_unlock(lock);
+    bide_waiter_quiesce(waiter);
+    bool granted = (bide_waiter_state(waiter) & BIDE_WAITER_GRANTED) != 0;
+    waiter->state_ = 0;
+    return granted;
+}
+
 /* --- Cancelling --- */
 
 /* Gives slots that are free to those who wait for room: they go into the batch. Lock held. */
@@ -136,20 +149,6 @@ void bide_group_leave(struct bide_task_record *record)
 
 /* --- Spawning --- */
 
-/* Takes it out of the queue, or of a batch. Returns whether it was given a slot, which is its own now. */
-static bool leave_room(bide_group_spawning *spawning)
-{
-    bide_waiter *waiter = &spawning->waiter_;
-    if (bide_waiter_state(waiter) == 0) return false;
-    bide_os_mutex *lock = bide_wait_lock(spawning->group_);
-    if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) bide_waiter_unlink(waiter);
-    bide_wait_unlock(lock);
-    bide_waiter_quiesce(waiter);
-    bool granted = (bide_waiter_state(waiter) & BIDE_WAITER_GRANTED) != 0;
-    waiter->state_ = 0;
-    return granted;
-}
-
 static int spawning_finish(bide_group_spawning *spawning, int result)
 {
     spawning->result = result;
@@ -210,7 +209,7 @@ static int spawning_poll(bide_future *self, bide_context *cx)
         spawning->waiter_.state_ = 0;
         return spawning_finish(spawning, BIDE_EFORKED);
     }
-    int answer = count(spawning, cx, leave_room(spawning));
+    int answer = count(spawning, cx, leave(spawning->group_, &spawning->waiter_));
     if (answer == WAITS) return BIDE_PENDING;
     return spawning_finish(spawning, answer ? answer : spawn(spawning));
 }
@@ -222,7 +221,7 @@ static int spawning_cancel(bide_future *self, bide_context *cx)
     bide_group *group = spawning->group_;
     if (is_parents(group))
         spawning->waiter_.state_ = 0;
-    else if (leave_room(spawning))
+    else if (leave(group, &spawning->waiter_))
         uncount(group, bide_wait_lock(group));
     return spawning_finish(spawning, BIDE_ECANCELED);
 }
@@ -264,16 +263,6 @@ int bide_group_spawn_at(const char *place, bide_group *group, bide_task *out, bi
 
 /* --- Waiting --- */
 
-static void leave_queue(bide_group_waiting *waiting)
-{
-    bide_waiter *waiter = &waiting->waiter_;
-    if (bide_waiter_state(waiter) == 0) return;
-    bide_os_mutex *lock = bide_wait_lock(waiting->group_);
-    if (bide_waiter_state(waiter) & BIDE_WAITER_LINKED) bide_waiter_unlink(waiter);
-    bide_wait_unlock(lock);
-    bide_waiter_quiesce(waiter);
-}
-
 static int waiting_finish(bide_group_waiting *waiting, int result)
 {
     waiting->result = result;
@@ -290,7 +279,7 @@ static int waiting_poll(bide_future *self, bide_context *cx)
         return waiting_finish(waiting, BIDE_EFORKED);
     }
     if (is_below(group)) return waiting_finish(waiting, BIDE_EDEADLK);
-    leave_queue(waiting);
+    (void)leave(group, &waiting->waiter_);
     bide_os_mutex *lock = bide_wait_lock(group);
     bool done = group->running_ == 0 || group->closed_;
     int result = group->closed_ ? BIDE_EFREED : group->error_;
@@ -309,7 +298,7 @@ static int waiting_cancel(bide_future *self, bide_context *cx)
     if (is_parents(waiting->group_))
         waiting->waiter_.state_ = 0;
     else
-        leave_queue(waiting);
+        (void)leave(waiting->group_, &waiting->waiter_);
     return waiting_finish(waiting, BIDE_ECANCELED);
 }
 
