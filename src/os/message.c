@@ -141,6 +141,11 @@ static void take_descriptors(struct bide_os_message *message, size_t room, const
     }
 }
 
+/* musl's CMSG_NXTHDR compares what is signed with what is not. */
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wsign-compare"
+#endif
 static void take_control(struct bide_os_message *message, size_t room, struct msghdr *header)
 {
     for (struct cmsghdr *piece = CMSG_FIRSTHDR(header); piece; piece = CMSG_NXTHDR(header, piece)) {
@@ -150,6 +155,9 @@ static void take_control(struct bide_os_message *message, size_t room, struct ms
             message->has_credentials = true;
     }
 }
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 void bide_os_take_header(struct bide_os_message *message, const struct msghdr *header, size_t length)
 {
