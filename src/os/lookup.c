@@ -17,12 +17,14 @@ static int error_of(int code)
 #endif
     case EAI_NONAME:
         return BIDE_ERESOLVE_NONAME;
-/* Extensions of the GNU C library and others, and on some systems EAI_NONAME by another name. */
+/* Extensions of the GNU C library and others, which have both or neither; on some systems EAI_NONAME by another
+ * name. */
 #if defined EAI_NODATA && EAI_NODATA != EAI_NONAME
-    case EAI_NODATA: return BIDE_ERESOLVE_NODATA;
-#endif
+    case EAI_NODATA:
 #ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY: return BIDE_ERESOLVE_NODATA;
+    case EAI_ADDRFAMILY:
+#endif
+        return BIDE_ERESOLVE_NODATA;
 #endif
     case EAI_AGAIN: return BIDE_ERESOLVE_AGAIN;
     case EAI_SERVICE: return BIDE_ERESOLVE_SERVICE;
