@@ -31,6 +31,7 @@ skip '*' udp/several_members_share_a_port 'qemu 7.2 does not pass MCAST_JOIN_GRO
 skip '*' udp/options_of_multicast_are_read_as_they_were_set 'qemu 7.2 does not pass IP_MULTICAST_IF on'
 skip '*' udp/misuse_is_an_error_and_leaves_no_descriptor 'qemu 7.2 answers for options it does not know'
 skip '*' event/set_by_signal_handlers_is_never_lost 'signals of timers come more often than qemu handles them'
+skip armhf fiber/a_backtrace_ends_at_the_entry 'backtrace(3) of 32-bit ARM finds no frames in a static program'
 skip '*' task/twenty_thousand_are_alive_at_once 'takes minutes, emulated'
 skip '*' poller_wait/signals_do_not_move_the_deadline 'signals of timers come more often than qemu handles them'
 
@@ -128,7 +129,7 @@ suite() {
     bad=$((${total:-0} - good - void))
     [ "${total:-0}" -gt 0 ] || bad=1
     [ $bad -eq 0 ] || grep -v -e ' Passed ' -e '^ *Start ' -e ': passed$' "$log" || :
-    left=$(ctest --test-dir "$folder" -N -R "^($only)/.*/($leave)\$" | sed -n 's/^Total Tests: //p')
+    left=$(ctest --test-dir "$folder" -N -R "^($only)/($leave)\$" | sed -n 's/^Total Tests: //p')
     passed=$((passed + good))
     failed=$((failed + bad))
     skipped=$((skipped + void + ${left:-0}))
