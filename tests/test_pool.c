@@ -7,6 +7,7 @@
 #include "pool/pool.h"
 #include "support/syscalls.h"
 
+#include <bide/task.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -418,6 +419,75 @@ Test(pool, without_any_thread_a_job_fails_and_with_one_it_waits)
     (void)bide_fault_clear();
     cr_assert_eq(second.runs, 1);
     cr_assert_gives(bide_job_run(run_held, &second, BIDE_NEVER), 0);
+}
+
+/* A call whose storage the job has in use while waiting fails. */
+struct abandoned {
+    struct held held;
+    struct worker caller;
+    _Atomic bool returned;
+};
+
+static void run_without_poller(struct worker *worker)
+{
+    struct abandoned *abandoned = worker->arg;
+    worker->result = bide_block_on(&abandoned->held.job.future);
+    abandoned->returned = true;
+}
+
+Test(pool, a_call_does_not_return_before_its_job_though_the_poller_fails)
+{
+    static struct abandoned abandoned;
+    bide_async *ends[2];
+    open_channel(UNIX, ends); /* something for the poller to wait for */
+    cr_assert_eq(start(&abandoned.held), BIDE_PENDING);
+    AWAIT(abandoned.held.entered);
+    bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_EPOLL_WAIT) | BIDE_CALL_BIT(BIDE_CALL_POLL), 1, 1000000, ENOMEM);
+    worker_start(&abandoned.caller, run_without_poller, &abandoned);
+    await_asleep(&abandoned.caller);
+    cr_assert(!abandoned.returned, "it gave %s", bide_error_name((int)abandoned.caller.result));
+    abandoned.held.open = true;
+    cr_assert_ok((int)worker_join(&abandoned.caller));
+    cr_assert_gt(bide_fault_clear(), 0);
+    free_both(ends);
+}
+
+static int open_when_others_wait(void *arg)
+{
+    struct abandoned *abandoned = arg;
+    AWAIT(abandoned->held.entered);
+    for (int i = 0; i < 10; i++)
+        cr_assert_ok(bide_yield());
+    bool returned = abandoned->returned;
+    abandoned->held.open = true;
+    return returned;
+}
+
+static int run_without_memory(void *arg)
+{
+    struct abandoned *abandoned = arg;
+    bide_task opener;
+    int returned;
+    cr_assert_eq(bide_job_run(run_held, &(struct held){.open = true}, BIDE_NEVER), 0);
+    cr_assert_ok(bide_spawn(&opener, open_when_others_wait, arg, NULL));
+    /* That for the timer of the deadline. */
+    bide_fault_set(BIDE_CALLS_ALLOC, 1, 1000000, ENOMEM);
+    bide_ssize answer = bide_job_run(run_held, &abandoned->held, bide_after(BIDE_SECONDS(60)));
+    abandoned->returned = true;
+    unsigned long failed = bide_fault_clear();
+    cr_assert_ok(bide_task_join(opener, &returned, BIDE_NEVER));
+    cr_assert(!returned, "it gave %s", bide_error_name((int)answer));
+    cr_assert_eq(answer, 7);
+    cr_assert_gt(failed, 0);
+    return 0;
+}
+
+Test(pool, a_call_in_a_task_does_not_return_before_its_job_though_there_is_no_memory_for_its_deadline)
+{
+    static struct abandoned abandoned;
+    static const bide_run_options one = {.workers = 1};
+    abandoned.held.answer = 7;
+    cr_assert_ok(bide_run(run_without_memory, &abandoned, &one));
 }
 
 /* --- shutdown and fork ---------------------------------------------------------------------------------- */

@@ -24,15 +24,21 @@ struct waiting_thread {
     struct bide_reactor *reactor;
 };
 
+/* Between two looks at a future whose storage is in use, while the reactor cannot be driven. */
+#define PAUSE BIDE_MILLISECONDS(10)
+
 static int wait_on_thread(struct bide_awaiter *self, bide_instant deadline, bool firmly)
 {
-    (void)firmly; /* a thread has no verdict */
     struct waiting_thread *waiting = (struct waiting_thread *)self;
     int result = 0;
     if (bide_parker_consume(waiting->parker))
         bide_driver_yield(waiting->reactor, waiting->parker);
     else
         result = bide_driver_park(waiting->reactor, waiting->parker, deadline);
+    if (firmly && result < 0 && result != BIDE_EFORKED) {
+        bide_os_futex_wait(&waiting->parker->state, BIDE_PARKER_EMPTY, bide_after(PAUSE));
+        result = 0;
+    }
     self->cx->budget_ = BIDE_BUDGET;
     return result;
 }
@@ -65,11 +71,12 @@ static int give_up(struct bide_awaiter *awaiter, bide_future *future, bide_insta
     return deadline.ns == BIDE_NOW.ns ? BIDE_EAGAIN : BIDE_ETIMEDOUT;
 }
 
-/* There is no waiting any more. The caller gets its storage back, and the reason. */
+/* There is no waiting any more, but for the future to give the caller its storage back. Returns the reason. */
 static int abandon(struct bide_awaiter *awaiter, bide_future *future, int error)
 {
+    /* In the child of a fork nobody else has it. */
     int answer =
-        error == BIDE_ECANCELED ? cancel_and_wait(awaiter, future) : bide_future_cancel(future, awaiter->cx);
+        error == BIDE_EFORKED ? bide_future_cancel(future, awaiter->cx) : cancel_and_wait(awaiter, future);
     return answer == BIDE_COMPLETED ? 0 : error;
 }
 
