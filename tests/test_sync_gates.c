@@ -130,6 +130,52 @@ Test(rwlock, a_writer_that_is_cancelled_lets_the_readers_behind_it_pass)
     cr_assert_ok(bide_shutdown());
 }
 
+static int written; /* guarded by rwlock */
+static _Atomic int locked_by;
+
+/* Relaxed: what orders the accesses to `written` is the lock alone. */
+static void come_to(int step)
+{
+    while (atomic_load_explicit(&locked_by, memory_order_relaxed) < step)
+        (void)sched_yield();
+}
+
+static void *write_before(void *arg)
+{
+    if (bide_rwlock_lock_write(&rwlock, BIDE_NOW) == 0) written = 1;
+    (void)bide_rwlock_unlock_write(&rwlock);
+    atomic_store_explicit(&locked_by, 1, memory_order_relaxed);
+    return arg;
+}
+
+static void *read_between(void *arg)
+{
+    come_to(1);
+    (void)bide_rwlock_lock_read(&rwlock, BIDE_NOW);
+    atomic_store_explicit(&locked_by, 2, memory_order_relaxed);
+    return arg;
+}
+
+/* For the thread sanitizer: neither who cancels nor who passes then has seen the lock free. */
+Test(rwlock, who_passes_because_another_one_is_cancelled_sees_what_was_written_before)
+{
+    pthread_t writer, reader;
+    cr_assert_eq(pthread_create(&writer, NULL, write_before, NULL), 0);
+    cr_assert_eq(pthread_create(&reader, NULL, read_between, NULL), 0);
+    come_to(2);
+    begin_locking(0, BIDE_RWLOCK_WRITE, BIDE_PENDING);
+    begin_locking(1, BIDE_RWLOCK_READ, BIDE_PENDING);
+    cr_assert_gives(bide_cancel(&locking[0].future), BIDE_READY);
+    expect_locked(1);
+    cr_assert_eq(written, 1);
+    cr_assert_eq(pthread_join(writer, NULL), 0);
+    cr_assert_eq(pthread_join(reader, NULL), 0);
+    cr_assert_ok(bide_rwlock_unlock_read(&rwlock));
+    cr_assert_ok(bide_rwlock_unlock_read(&rwlock));
+    cr_assert_ok(bide_rwlock_fini(&rwlock));
+    cr_assert_ok(bide_shutdown());
+}
+
 static struct {
     int first, second; /* equal, guarded by rwlock */
 } pair;

@@ -110,8 +110,8 @@ int bide_gate_cancel(bide_gate *gate, bide_gate_waiting *waiting, bide_gate_admi
     bool passed = bide_wait_take(waiter);
     if (!passed && (bide_waiter_state(waiter) & BIDE_WAITER_LINKED)) {
         bide_waiter_unlink(waiter);
-        /* Perhaps it was what kept the others. */
-        serve(gate, admit, atomic_load_explicit(word_of(gate), memory_order_relaxed) >> 1, &batch);
+        /* Perhaps it was what kept the others. acquire: as in a change */
+        serve(gate, admit, atomic_load_explicit(word_of(gate), memory_order_acquire) >> 1, &batch);
     }
     bide_wait_give(lock, gate, &batch);
     bide_wait_settle(waiter);
