@@ -150,6 +150,37 @@ Test(local, drops_run_after_what_was_put_off_until_no_value_is_left)
     WITH_WORKERS(end_in_order, NULL, 0);
 }
 
+static void put_off(void *value)
+{
+    cr_assert_ok(bide_defer(count_drop, value));
+}
+
+static const bide_local putting_off = {put_off, NULL};
+
+static void set_one_that_puts_off(void *value)
+{
+    cr_assert_ok(bide_local_set(&putting_off, value));
+}
+
+static int put_off_again(void *arg)
+{
+    cr_assert_ok(bide_defer(set_one_that_puts_off, arg));
+    return 0;
+}
+
+static int end_with_more_to_do(void *arg)
+{
+    atomic_store(&dropped, 0);
+    cr_assert_ok(run_one(put_off_again, arg, NULL));
+    cr_assert_eq(atomic_load(&dropped), 1);
+    return 0;
+}
+
+Test(local, what_a_drop_puts_off_is_done_too)
+{
+    WITH_WORKERS(end_with_more_to_do, numbers, 0);
+}
+
 static void *have_values(void *arg)
 {
     cr_assert_null(bide_local_get(&counted));

@@ -110,8 +110,11 @@ void bide_task_main(void *arg)
         value = record->function(record->arg);
     }
     atomic_store_explicit(&record->value, value, memory_order_relaxed);
-    run_deferred(record);
-    if (record->locals) bide_locals_end(&record->locals);
+    /* What is put off may set values, and the drop of a value put something off. */
+    do {
+        run_deferred(record);
+        if (record->locals) bide_locals_end(&record->locals);
+    } while (record->deferred_count > 0);
     if (!bide_worker_self()) bide_worker_return(record);
     bide_limit_disarm(record);
     BIDE_ASSERT(!record->owned); /* a group that was not closed */
