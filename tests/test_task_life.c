@@ -2,7 +2,10 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
+#include "test_future.h"
 #include "test_task.h"
+
+#include "task/task.h"
 
 TestSuite(task_life, .timeout = 60);
 
@@ -307,6 +310,105 @@ static int cancel_what_is_stolen(void *arg)
 Test(task_life, tasks_are_cancelled_while_they_are_queued_and_stolen)
 {
     WITH_WORKERS(cancel_what_is_stolen, NULL, 0);
+}
+
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+static struct bide_task_record *record_of(bide_task task)
+{
+    return task.record_;
+}
+
+static bool runs(struct bide_task_record *record)
+{
+    return (atomic_load(&record->life) & BIDE_TASK_RUNS) != 0;
+}
+
+static int wait_for(void *event)
+{
+    return bide_event_wait(event, BIDE_NEVER);
+}
+
+static int end_before_its_name_does(void *arg)
+{
+    char name[] = "of a moment";
+    bide_task_options options = {.name = name};
+    bide_task task;
+    bide_event go_on;
+    (void)arg;
+    cr_assert_ok(bide_event_init(&go_on, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_spawn(&task, wait_for, &go_on, &options));
+    cr_assert(bide_record_pin(record_of(task), task.generation_));
+    cr_assert_eq(record_of(task)->name, name);
+    bide_event_set(&go_on);
+    cr_assert_ok(bide_task_join(task, NULL, BIDE_NEVER));
+    /* Who dumps has it pinned now. */
+    cr_assert_null(record_of(task)->name);
+    bide_record_unpin(record_of(task));
+    return 0;
+}
+
+Test(task_life, a_name_is_its_makers_again_when_the_task_is_gone)
+{
+    WITH_WORKERS(end_before_its_name_does, NULL, 0);
+}
+
+/* The main task's record becomes another's, who was let in before the end began. */
+enum { SPAWNERS = 16 };
+
+static struct {
+    bide_scheduler scheduler;
+    bide_task task;
+    bide_event begun, go_on;
+    struct worker runner, spawners[SPAWNERS];
+} reuse;
+
+static int wait_for_the_others(void *arg)
+{
+    (void)arg;
+    reuse.scheduler = bide_scheduler_current();
+    reuse.task = bide_task_self();
+    bide_event_set(&reuse.begun);
+    cr_assert_ok(bide_event_wait(&reuse.go_on, BIDE_NEVER));
+    return 42;
+}
+
+static void run_main(struct worker *worker)
+{
+    static const bide_run_options one = {.workers = 1};
+    worker->result = bide_run(wait_for_the_others, NULL, &one);
+}
+
+static void spawn_late(struct worker *worker)
+{
+    bide_task_options options = {.scheduler = reuse.scheduler};
+    worker->result = bide_spawn(NULL, nothing, NULL, &options);
+}
+
+Test(task_life, a_task_that_has_the_main_tasks_record_after_it_does_not_end_the_run_again)
+{
+    cr_assert_ok(bide_event_init(&reuse.begun, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_event_init(&reuse.go_on, BIDE_EVENT_AUTO));
+    worker_start(&reuse.runner, run_main, NULL);
+    cr_assert_ok(bide_event_wait(&reuse.begun, BIDE_NEVER));
+    struct bide_task_record *record = record_of(reuse.task);
+    cr_assert(bide_record_pin(record, reuse.task.generation_));
+    /* They are let in, and wait for records. */
+    bide_record_lock();
+    for (int i = 0; i < SPAWNERS; i++) {
+        worker_start(&reuse.spawners[i], spawn_late, NULL);
+        await_asleep(&reuse.spawners[i]);
+    }
+    bide_event_set(&reuse.go_on);
+    AWAIT(!runs(record));
+    await_asleep(&reuse.runner);
+    bide_record_unlock();
+    /* It is free before the last of those who wait for the lock is awake. */
+    bide_record_unpin(record);
+    for (int i = 0; i < SPAWNERS; i++)
+        cr_assert_ok(worker_join(&reuse.spawners[i]));
+    cr_assert_eq(worker_join(&reuse.runner), 42);
+    cr_assert_ok(bide_shutdown());
 }
 
 /* --- clean-up --------------------------------------------------------------------------------------------------- */

@@ -3,9 +3,9 @@
  * INVARIANTS
  * 1. A scheduler is in `running` from before its first task until all are gone, and its workers are looked at under
  *    the lock of that list, which bide_run takes before it frees them.
- * 2. A task is looked at while its record is pinned, and under the lock of the list: its name is there then, and what
- *    its stack is made of. What it waits for lies on its stack: it is read between examine and let_go (task.h), so
- *    that the task is not resumed meanwhile.
+ * 2. A task is looked at while its record is pinned, and under the lock of the list: what its stack is made of is there
+ *    then; its name is while the wait lock of the record is held too. What it waits for lies on its stack: it is read
+ *    between examine and let_go (task.h), so that the task is not resumed meanwhile.
  * 3. Nothing is put while one of these is held: reactor/dump.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -135,14 +135,18 @@ struct task_view {
     char awaits[200]; /* empty: it does not wait */
 };
 
-static void copy_name(struct task_view *view, const char *name)
+static void copy_name(struct task_view *view, const struct bide_task_record *record)
 {
     size_t length = 0;
+    /* It is there for as long as the end of the task cannot take it away. */
+    bide_os_mutex *lock = bide_wait_try(record);
+    const char *name = lock ? record->name : NULL;
     while (name && name[length] && length + 1 < sizeof view->name) {
         view->name[length] = name[length];
         length++;
     }
     view->name[length] = '\0';
+    if (lock) bide_wait_unlock(lock);
 }
 
 /* One that waits is held meanwhile. */
@@ -171,7 +175,7 @@ static bool look_at_task(struct bide_task_record *record, uint32_t scheduler, st
     if (ours) {
         ours = record->scheduler == of;
         if (ours) {
-            copy_name(view, record->name);
+            copy_name(view, record);
             view->place = record->place ? record->place : "?";
             view->stack.low = record->stack->low;
             view->stack.size = record->stack->size;

@@ -148,6 +148,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struc
     atomic_store_explicit(&record->value, BIDE_ECANCELED, memory_order_relaxed);
     bide_ring_init(&record->joiners);
     record->scheduler = scheduler;
+    record->is_main = false;
     record->home = NULL;
     record->reactor = NULL;
     record->group = record->owned = NULL;
@@ -226,8 +227,18 @@ static bool is_last(uint64_t before, uint64_t bit)
     return (before & BIDE_TASK_HAD & ~(bit | BIDE_TASK_QUEUED)) == 0;
 }
 
+/* The name is the spawner's again as soon as the task is gone: who reads it then, with the record pinned, has the
+ * wait lock. */
+static BIDE_OS_NOINLINE void forget_name(struct bide_task_record *record)
+{
+    bide_os_mutex *wait_lock = bide_wait_lock(record);
+    record->name = NULL;
+    bide_wait_unlock(wait_lock);
+}
+
 void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
 {
+    if (record->name) forget_name(record);
     bide_fiber_retire(&record->fiber);
     bide_shelf_give(record->scheduler, self, record->stack);
     if (record->deferred) free(record->deferred);

@@ -74,7 +74,7 @@ static int run(struct bide_scheduler *scheduler, bide_task_function function, vo
     main_task->function = function;
     main_task->arg = arg;
     main_task->name = "main";
-    scheduler->main = main_task;
+    main_task->is_main = true;
     atomic_store(&scheduler->live, 1);
     atomic_store_explicit(&scheduler->spawned_outside, 1, memory_order_relaxed);
     scheduler->started = start_workers(scheduler, name);

@@ -114,7 +114,7 @@ struct bide_task_record {
     bide_task_function function;
     void *arg;
     void (*drop)(void *arg);
-    const char *name;
+    const char *name;             /* changed at the end, under the wait lock */
     const char *place;            /* where it was spawned, "file:line"; NULL: unknown */
     bide_instant deadline;        /* of its present or last wait */
     bide_instant since;           /* when that began, or a little earlier: worker.now */
@@ -125,6 +125,7 @@ struct bide_task_record {
     struct bide_locals *locals;   /* its values: see local.c */
     struct bide_deferred *deferred;
     unsigned deferred_count, deferred_room;
+    bool is_main; /* its end is the scheduler's */
     struct bide_limit limit;
     struct bide_task_record *next_free;
 };
@@ -218,7 +219,6 @@ struct bide_scheduler {
     _Atomic uint64_t spawned_outside, woken_outside; /* by threads that are none of its workers; counts */
     struct bide_scheduler *next_running;             /* dump.c */
     uint32_t number;                                 /* names it in what people read */
-    struct bide_task_record *main;
     bool forked; /* this is the child of a task that forked: all but the thread that did is the parent's */
     int value;
 };

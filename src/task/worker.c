@@ -291,7 +291,7 @@ void bide_worker_arrive(struct bide_worker *self)
     self->left = NULL;
     if (self->left_for == BIDE_LEFT_FOR_GOOD) {
         struct bide_scheduler *scheduler = self->scheduler;
-        bool main_task = left == scheduler->main;
+        bool main_task = left->is_main;
         if (main_task) scheduler->value = atomic_load_explicit(&left->value, memory_order_relaxed);
         bide_record_end(self, left);
         if (main_task) {
