@@ -100,7 +100,7 @@ function(bide_add_test name)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   if(WIN32)
     # Tests hold descriptors in an int.
-    target_compile_options(${name} PRIVATE -Wno-sign-conversion -Wno-conversion)
+    target_compile_options(${name} PRIVATE -Wno-sign-conversion -Wno-conversion -Wno-sign-compare -Wno-missing-braces)
   endif()
   if(arg_WRAP)
     target_link_libraries(${name} PRIVATE bide_test_calls)

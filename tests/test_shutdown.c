@@ -259,7 +259,9 @@ static void use_often(struct worker *worker)
             struct counter mine = {0};
             bide_timer_after(&timer, BIDE_MICROSECONDS(i % 60));
             if (poll_with(&timer.future, counting(&mine)) == BIDE_PENDING) (void)bide_cancel(&timer.future);
-            error = bide_async_into_fd(async, 0, &ends[0]);
+            bide_fd back = BIDE_INVALID_FD;
+            error = bide_async_into_fd(async, 0, &back);
+            ends[0] = (int)back;
         }
         if (error) worker->result = error;
     }

@@ -84,10 +84,10 @@ static void connect_both_over_unix(bide_async *ends[2])
     cr_assert_ok(bide_async_free(listener));
 }
 
-static void open_streams(bide_async *ends[2], void (*connect)(bide_async *ends[2]))
+static void open_streams(bide_async *ends[2], void (*open_ends)(bide_async *ends[2]))
 {
     make_table();
-    connect(ends);
+    open_ends(ends);
     for (int i = 0; i < 4; i++) {
         streams[i].async = ends[i / 2];
         streams[i].writes = i % 2 == 0;
@@ -104,10 +104,10 @@ static void expect_streams_done(bide_async *ends[2])
     expect_nothing_left(before);
 }
 
-static void transfer_by_threads(void (*connect)(bide_async *ends[2]))
+static void transfer_by_threads(void (*open_ends)(bide_async *ends[2]))
 {
     bide_async *ends[2];
-    open_streams(ends, connect);
+    open_streams(ends, open_ends);
     struct call calls[4];
     for (int i = 0; i < 4; i++) {
         calls[i] = (struct call){.function = run_stream,
@@ -120,10 +120,10 @@ static void transfer_by_threads(void (*connect)(bide_async *ends[2]))
     expect_streams_done(ends);
 }
 
-static void transfer_with_a_set(void (*connect)(bide_async *ends[2]))
+static void transfer_with_a_set(void (*open_ends)(bide_async *ends[2]))
 {
     bide_async *ends[2];
-    open_streams(ends, connect);
+    open_streams(ends, open_ends);
     bide_set set;
     bide_set_init(&set);
     for (int i = 0; i < 4; i++) {

@@ -5,13 +5,14 @@
 
 #include "os/system_windows.h"
 
-/* So many go in one call. Of a stream the rest waits for the next one, as after any short count. */
+/* So many go in one call. */
 #define BIDE_OS_PIECES 64
 
 struct bide_os_pieces {
     WSABUF pieces[BIDE_OS_PIECES];
     DWORD count;
     size_t length; /* of all together; at most INT_MAX */
+    bool cut;      /* the last one is not whole */
 };
 
 /* 0; BIDE_EMSGSIZE: too many for a datagram, which cannot be moved in parts; or an error. */

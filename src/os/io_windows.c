@@ -1,7 +1,7 @@
 /* Receiving, sending and asking sockets, the one kind of descriptor that is polled here: see io.h.
  *
- * A socket's mode cannot be asked for: one that is borrowed counts as blocking, which costs its operations a
- * question before each, and one that was made non-blocking counts as having been blocking.
+ * A socket's mode cannot be asked for: one that is borrowed counts as non-blocking, as it has to be, and one that
+ * was made non-blocking stays so.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/io.h"
@@ -29,13 +29,13 @@ int bide_os_set_nonblocking(bide_fd fd, bool on, bool *was)
 {
     u_long mode = on;
     if (ioctlsocket(fd, (long)FIONBIO, &mode) != 0) return bide_os_socket_error(fd);
-    if (was) *was = false;
+    if (was) *was = true;
     return 0;
 }
 
 int bide_os_is_blocking(bide_fd fd)
 {
-    return bide_os_is_handle(fd) ? 1 : BIDE_EBADF;
+    return bide_os_is_handle(fd) ? 0 : BIDE_EBADF;
 }
 
 static int int_length(size_t length)
@@ -52,8 +52,17 @@ static bide_ssize receive(bide_fd fd, void *buffer, size_t length, int flags)
     return error == BIDE_EMSGSIZE ? int_length(length) : error;
 }
 
+/* Where that takes nothing a receive of no bytes waits all the same. */
+static bool is_stream(bide_fd fd)
+{
+    int family;
+    int type;
+    return bide_os_socket_look(fd, &family, &type) == 0 && type == SOCK_STREAM;
+}
+
 bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length)
 {
+    if (length == 0 && is_stream(fd)) return 0;
     return receive(fd, buffer, length, 0);
 }
 
@@ -62,16 +71,45 @@ bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length)
     return receive(fd, buffer, length, MSG_PEEK);
 }
 
-bide_ssize bide_os_readv(bide_fd fd, const bide_buffer *buffers, size_t count)
+static bide_ssize receive_pieces(bide_fd fd, struct bide_os_pieces *pieces)
 {
-    struct bide_os_pieces pieces;
     DWORD received = 0;
     DWORD flags = 0;
-    int error = bide_os_pieces_of(&pieces, fd, buffers, count);
-    if (error) return error;
-    if (WSARecv(fd, pieces.pieces, pieces.count, &received, &flags, NULL, NULL) == 0) return received;
-    error = bide_os_socket_error(fd);
-    return error == BIDE_EMSGSIZE ? (bide_ssize)pieces.length : error;
+    if (pieces->length == 0 && is_stream(fd)) return 0;
+    if (WSARecv(fd, pieces->pieces, pieces->count, &received, &flags, NULL, NULL) == 0) return received;
+    int error = bide_os_socket_error(fd);
+    return error == BIDE_EMSGSIZE ? (bide_ssize)pieces->length : error;
+}
+
+static bide_ssize send_pieces(bide_fd fd, struct bide_os_pieces *pieces)
+{
+    DWORD sent = 0;
+    if (WSASend(fd, pieces->pieces, pieces->count, &sent, 0, NULL, NULL) == 0) return sent;
+    return bide_os_socket_error(fd);
+}
+
+/* As many as fit in a call, and of a stream the next ones as long as all went. */
+static bide_ssize move(bide_fd fd, const bide_buffer *buffers, size_t count,
+                       bide_ssize (*call)(bide_fd, struct bide_os_pieces *))
+{
+    struct bide_os_pieces pieces;
+    size_t total = 0;
+    bide_ssize done;
+    do {
+        int error = bide_os_pieces_of(&pieces, fd, buffers, count);
+        if (error) return error;
+        done = call(fd, &pieces);
+        if (done < 0) return total > 0 ? (bide_ssize)total : done;
+        total += (size_t)done;
+        buffers += pieces.count;
+        count -= pieces.count;
+    } while (count > 0 && (size_t)done == pieces.length && !pieces.cut);
+    return (bide_ssize)total;
+}
+
+bide_ssize bide_os_readv(bide_fd fd, const bide_buffer *buffers, size_t count)
+{
+    return move(fd, buffers, count, receive_pieces);
 }
 
 bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t length)
@@ -89,12 +127,7 @@ bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t l
 bide_ssize bide_os_writev(bide_fd fd, unsigned kind, const bide_buffer *buffers, size_t count)
 {
     (void)kind;
-    struct bide_os_pieces pieces;
-    DWORD sent = 0;
-    int error = bide_os_pieces_of(&pieces, fd, buffers, count);
-    if (error) return error;
-    if (WSASend(fd, pieces.pieces, pieces.count, &sent, 0, NULL, NULL) == 0) return sent;
-    return bide_os_socket_error(fd);
+    return move(fd, buffers, count, send_pieces);
 }
 
 int bide_os_ready_now(bide_fd fd, bide_direction direction)

@@ -1,19 +1,10 @@
-/* Messages: see message.h. There are no descriptors and no credentials in them, and no call for several.
+/* Messages: see message.h. There is no flag for not waiting: sockets must be non-blocking. There are no descriptors and no credentials in them, and no call for several.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/message.h"
 
-#include "os/io.h"
 #include "os/buffers_windows.h"
 
 #include <string.h>
-
-/* Without MSG_DONTWAIT: only what is ready at once is moved, on a socket that blocks too. */
-static int check(bide_fd fd, const struct bide_os_message *message, bide_direction direction)
-{
-    if (direction == BIDE_WRITE && (message->fd_count > 0 || message->credentials)) return BIDE_EAFNOSUPPORT;
-    int ready = bide_os_ready_now(fd, direction);
-    return ready < 0 ? ready : ready ? 0 : BIDE_EAGAIN;
-}
 
 bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
 {
@@ -21,8 +12,8 @@ bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message)
     size_t length = 0;
     const struct sockaddr *to = bide_address_sockaddr(message->address, &length);
     DWORD sent = 0;
-    int error = check(fd, message, BIDE_WRITE);
-    if (!error) error = bide_os_pieces_of(&pieces, fd, message->buffers, message->buffer_count);
+    if (message->fd_count > 0 || message->credentials) return BIDE_EAFNOSUPPORT;
+    int error = bide_os_pieces_of(&pieces, fd, message->buffers, message->buffer_count);
     if (error) return error;
     if (WSASendTo(fd, pieces.pieces, pieces.count, &sent, 0, to, (int)length, NULL, NULL) != 0)
         return bide_os_socket_error(fd);
@@ -37,8 +28,7 @@ bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message)
     int size = sizeof from;
     DWORD received = 0;
     DWORD flags = message->peek ? MSG_PEEK : 0;
-    int error = check(fd, message, BIDE_READ);
-    if (!error) error = bide_os_pieces_of(&pieces, fd, message->buffers, message->buffer_count);
+    int error = bide_os_pieces_of(&pieces, fd, message->buffers, message->buffer_count);
     if (error) return error;
     memset(&from, 0, sizeof from);
     if (WSARecvFrom(fd, pieces.pieces, pieces.count, &received, &flags, (struct sockaddr *)&from, &size, NULL,

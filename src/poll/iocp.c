@@ -17,7 +17,8 @@
  *
  * Time-outs: the port takes milliseconds, which the system rounds to ticks of up to 15.6 ms. So a timer of
  * high resolution (Windows 10, version 1803) is set for the deadline, and a thread of the system's pool, which
- * waits for it, posts a packet. Where such a timer cannot be had, the milliseconds remain.
+ * waits for it, posts a packet. That is for the last stretch alone: most deadlines never come, and until shortly
+ * before one the milliseconds will do. Where such a timer cannot be had, they remain.
  *
  * INVARIANTS
  * 1. `lock` guards all fields but those of 4. It is not held while the port is waited for, and wake does not
@@ -51,6 +52,9 @@ enum { PACKET_AFD, PACKET_WAKE, PACKET_TIMER, PACKET_POSTED };
 #define MOST_PACKETS 64
 
 #define FIRST_CAPACITY 16
+
+/* The last stretch before a deadline: more than two ticks. */
+#define STRETCH BIDE_MILLISECONDS(40)
 
 /* When a request could not be issued, for want of memory perhaps. */
 #define RETRY_MS 10
@@ -605,8 +609,12 @@ static int iocp_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
 {
     struct iocp_poller *self = of(poller);
     OVERLAPPED_ENTRY packets[MOST_PACKETS];
-    const bool blocks = deadline.ns != BIDE_NOW.ns && bide_poll_remaining(deadline) > 0;
-    if (blocks) arm_timer(self, deadline);
+    const bide_duration rest = bide_poll_remaining(deadline);
+    const bool blocks = rest > 0;
+    if (blocks && rest < BIDE_DURATION_MAX && rest > 2 * STRETCH)
+        deadline = bide_instant_add(deadline, -STRETCH);
+    else if (blocks)
+        arm_timer(self, deadline);
     for (;;) {
         bide_os_mutex_lock(&self->lock);
         issue_again(self);

@@ -43,11 +43,15 @@ static int look_at_threads(bool (*found)(DWORD id, const void *arg), const void 
 
 static int threads;
 
-/* Those of the system's own pool come and go as it likes, and have no name. */
+static bool is_named(DWORD id, const void *arg);
+
+/* Those of the system's own pool come and go as it likes. */
 static bool count_thread(DWORD id, const void *arg)
 {
-    (void)id, (void)arg;
-    threads++;
+    (void)arg;
+    if (!is_named(id, "wine_threadpool_waitqueue") && !is_named(id, "wine_threadpool_worker") &&
+        !is_named(id, "wine_threadpool_timerqueue"))
+        threads++;
     return false;
 }
 

@@ -192,6 +192,7 @@ int bide_posix_getpeername(int fd, void *address, socklen_t *length)
 
 int bide_posix_getsockopt(int fd, int level, int option, void *value, socklen_t *length)
 {
+    memset(value, 0, (size_t)*length); /* some options are one byte of an int */
     return done(getsockopt(of(fd), level, option, value, length));
 }
 
@@ -350,6 +351,12 @@ int sigaction(int signal, const struct sigaction *action, struct sigaction *befo
     return none();
 }
 
+int sigemptyset(sigset_t *set)
+{
+    *set = 0;
+    return 0;
+}
+
 pid_t fork(void)
 {
     return none();
@@ -361,16 +368,18 @@ pid_t waitpid(pid_t child, int *status, int options)
     return none();
 }
 
+/* Handles are limited by memory alone. */
 int getrlimit(int resource, struct rlimit *limit)
 {
-    (void)resource, (void)limit;
-    return none();
+    (void)resource;
+    *limit = (struct rlimit){1UL << 20, 1UL << 20};
+    return 0;
 }
 
 int setrlimit(int resource, const struct rlimit *limit)
 {
     (void)resource, (void)limit;
-    return none();
+    return 0;
 }
 
 int eventfd(unsigned count, int flags)

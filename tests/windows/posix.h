@@ -25,6 +25,7 @@
 #undef far
 #undef near
 #undef small
+#undef FAR
 
 typedef unsigned short sa_family_t;
 typedef uint32_t in_addr_t;
@@ -47,6 +48,7 @@ typedef unsigned gid_t;
 #define F_DUPFD_CLOEXEC 5
 #define FD_CLOEXEC 1
 #define O_NONBLOCK 0x4000
+#define O_DIRECTORY 0
 #define O_CLOEXEC O_NOINHERIT
 
 /* Sets errno, as those of winsock do not. */
@@ -101,6 +103,8 @@ int gettid(void);
 int setenv(const char *name, const char *value, int overwrite);
 int unsetenv(const char *name);
 int rand_r(unsigned *seed);
+#define pthread_tryjoin_np(thread, result) _pthread_tryjoin(thread, result)
+int _pthread_tryjoin(pthread_t thread, void **result);
 
 /* --- what there is not --- */
 
@@ -116,10 +120,14 @@ int rand_r(unsigned *seed);
 #define SIG_BLOCK 0
 #define SIG_UNBLOCK 1
 #define SIG_SETMASK 2
+typedef unsigned long bide_posix_signals;
+#define sigset_t bide_posix_signals
 struct sigaction {
     void (*sa_handler)(int);
     int sa_flags;
+    sigset_t sa_mask;
 };
+int sigemptyset(sigset_t *set);
 int sigaction(int signal, const struct sigaction *action, struct sigaction *before);
 pid_t fork(void);
 pid_t waitpid(pid_t child, int *status, int options);

@@ -10,6 +10,9 @@ static const char no_errno[] = "errors have the numbers of GetLastError: test_wi
 static const char no_hang_up[] = "a connection closed by the other end is its end here, and no hang-up";
 static const char no_dup2[] = "a descriptor's number cannot be chosen";
 static const char no_numbers[] = "files of the C library are no handles: test_windows tries those";
+static const char closed_numbers[] = "a closed number belongs to another handle at once";
+static const char no_mode[] = "whether a socket blocks cannot be asked";
+static const char sockets_alone[] = "sockets alone can be polled";
 static const char no_fork[] = "there is no fork";
 static const char no_signals[] = "there are no signals";
 static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
@@ -27,8 +30,7 @@ static const struct {
      "what a datagram met is told by the next receive, and not by the driver"},
     {"poller", "a_registered_descriptor_that_was_closed_is_bad_and_then_gone", no_dup2},
     {"poller", "regular_files_and_folders_are_refused_and_nothing_is_registered", no_numbers},
-    {"poller", "closed_and_negative_descriptors_are_bad",
-     "a closed number belongs to another handle at once"},
+    {"poller", "closed_and_negative_descriptors_are_bad", closed_numbers},
     {"poller", "its_descriptor_tells_of_events_and_notifications", "a completion port is no descriptor"},
     {"poller", "a_child_that_frees_it_does_not_disturb_its_parent", no_fork},
     {"poller", "all_descriptors_are_close_on_exec_and_free_closes_them", other_back_ends},
@@ -36,6 +38,22 @@ static const struct {
     {"poller_wait", "signals_do_not_move_the_deadline", no_signals},
     {"poller_wait", "a_signal_handler_may_notify", no_signals},
     {"poller_wait", "a_signal_does_not_end_a_wait", no_signals},
+    {"event", "set_by_a_handler_on_a_thread_that_never_used_it_releases_a_wait", no_signals},
+    {"event", "set_by_signal_handlers_is_never_lost", no_signals},
+    {"block_on", "is_not_interrupted_by_signals", no_signals},
+    {"background", "that_is_idle_*", "the system does not count a thread's switches"},
+    {"async", "a_device_that_cannot_be_polled_is_refused_where_the_system_can_tell", no_numbers},
+    {"async", "a_closed_or_negative_descriptor_is_refused", closed_numbers},
+    {"async", "a_regular_file_or_a_folder_is_refused_and_left_as_it_was", no_numbers},
+    {"async", "into_fd_can_restore_the_mode_that_new_found", no_mode},
+    {"async", "reads_and_writes_refuse_a_borrowed_descriptor_that_would_make_them_wait", no_mode},
+    {"operations", "shutting_the_reading_side_down_ends_ones_own_reads",
+     "a shutdown of the reading side ends no poll that is under way"},
+    {"operations", "peek_at_what_is_no_socket_is_refused_whatever_the_memory_says", sockets_alone},
+    {"operations", "an_eventfd_is_awaited_like_any_other", sockets_alone},
+    {"readiness", "an_error_wakes_both_directions", "Wine 8: a receive after a reset gives 0"},
+    {"tcp", "nodelay_is_set_and_taken_back", sockets_alone},
+    {"races", "free_and_read_and_the_next_owner_of_the_number", no_dup2},
 };
 
 static bool matches(const char *pattern, const char *text)
