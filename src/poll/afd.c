@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "poll/afd.h"
 
-#include "os/assert.h"
 #include "os/sockets.h"
 
 #define IOCTL_AFD_POLL 0x00012024
@@ -62,7 +61,8 @@ int bide_afd_base_socket(bide_fd fd, HANDLE *out)
             *out = (HANDLE)base;
             return 0;
         }
-        if (error == BIDE_ENOTSOCK) return bide_os_is_handle(fd) ? BIDE_ENOTPOLLABLE : BIDE_EBADF;
+        if (error == BIDE_ENOTSOCK || error == BIDE_EBADF)
+            return bide_os_is_handle(fd) ? BIDE_ENOTPOLLABLE : BIDE_EBADF;
         int refusal = ask_for_socket(socket, SIO_BSP_HANDLE_POLL, &base);
         if (refusal || base == INVALID_SOCKET || base == socket) return error ? error : BIDE_ENOTPOLLABLE;
         socket = base;
@@ -101,8 +101,8 @@ static NTSTATUS status_of(const struct bide_afd_request *request)
 int bide_afd_result(const struct bide_afd_request *request)
 {
     NTSTATUS status = status_of(request);
-    BIDE_ASSERT(status != STATUS_IS_PENDING);
-    if (status == STATUS_WAS_CANCELLED) return BIDE_ECANCELED;
+    /* Wine leaves it when the thread that issued the request has ended, with which the request ended. */
+    if (status == STATUS_WAS_CANCELLED || status == STATUS_IS_PENDING) return BIDE_ECANCELED;
     return status < 0 ? error_of(status) : 0;
 }
 

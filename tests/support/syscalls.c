@@ -1,15 +1,9 @@
 /* The wrapped calls: see syscalls.h. The linker turns `read` in the program into `__wrap_read` (below) and
  * `__real_read` into libc's; cmake/BideTest.cmake has the list.
  *
- * INVARIANTS
- *  1. Counters only grow between resets. The process's are atomics, since any thread may call.
- *  2. Of the calls while a fault is set, the nth to the (nth + burst - 1)th fail, whichever threads make them:
- *     each takes its number from one atomic counter.
- *  3. Nothing here allocates, locks or changes errno of a call that goes through.
- *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
-#include "support/syscalls.h"
+#include "support/calls.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,9 +12,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -32,128 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* Far more calls than any scenario makes: a scenario that never gets through ends here. */
-#define MOST_RUNS 100000
-
-static _Atomic unsigned long counts[BIDE_CALL_COUNT];
-static _Thread_local unsigned long own_counts[BIDE_CALL_COUNT];
-static _Thread_local unsigned paused;
-
-static struct {
-    _Atomic uint64_t kinds; /* 0: no fault is set; written last, read first */
-    _Atomic unsigned long seen;
-    _Atomic unsigned long failed;
-    unsigned long first;
-    unsigned long last;
-    int error;
-} fault;
-
-static unsigned long run_number;
-
-/* --- counting ---------------------------------------------------------------------------------------------- */
-
-void bide_calls_reset(void)
-{
-    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++) {
-        atomic_store_explicit(&counts[kind], 0, memory_order_relaxed);
-        own_counts[kind] = 0;
-    }
-}
-
-unsigned long bide_calls_of(enum bide_call kind)
-{
-    return atomic_load_explicit(&counts[kind], memory_order_relaxed);
-}
-
-unsigned long bide_calls_thread_of(enum bide_call kind)
-{
-    return own_counts[kind];
-}
-
-static unsigned long total(unsigned long (*of)(enum bide_call))
-{
-    unsigned long sum = 0;
-    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++)
-        if (BIDE_CALLS_SYSTEM & BIDE_CALL_BIT(kind)) sum += of((enum bide_call)kind);
-    return sum;
-}
-
-unsigned long bide_calls_total(void)
-{
-    return total(bide_calls_of);
-}
-
-unsigned long bide_calls_thread_total(void)
-{
-    return total(bide_calls_thread_of);
-}
-
-void bide_calls_pause(void)
-{
-    paused++;
-}
-
-void bide_calls_resume(void)
-{
-    paused--;
-}
-
-const char *bide_calls_text(void)
-{
-    static const char *const words[] = {
-#define WORD(name, word) word,
-        BIDE_CALL_KINDS(WORD)
-#undef WORD
-    };
-    static char text[1024];
-    size_t length = 0;
-    text[0] = '\0';
-    for (int kind = 0; kind < BIDE_CALL_COUNT; kind++) {
-        unsigned long count = bide_calls_of((enum bide_call)kind);
-        if (count == 0 || length >= sizeof text) continue;
-        int added =
-            snprintf(text + length, sizeof text - length, "%s%s %lu", length ? ", " : "", words[kind], count);
-        if (added > 0) length += (size_t)added;
-    }
-    return text;
-}
-
-/* --- failing ----------------------------------------------------------------------------------------------- */
-
-void bide_fault_set(uint64_t kinds, unsigned long nth, unsigned long burst, int error)
-{
-    atomic_store(&fault.kinds, 0);
-    atomic_store(&fault.seen, 0);
-    atomic_store(&fault.failed, 0);
-    fault.first = nth;
-    fault.last = nth + burst - 1;
-    fault.error = error;
-    atomic_store(&fault.kinds, kinds);
-}
-
-unsigned long bide_fault_clear(void)
-{
-    atomic_store(&fault.kinds, 0);
-    return atomic_load(&fault.failed);
-}
-
-unsigned long bide_fault_run(void)
-{
-    return run_number;
-}
-
-unsigned long bide_fault_each(void (*scenario)(void *arg), void *arg, uint64_t kinds, int error)
-{
-    for (run_number = 1; run_number <= MOST_RUNS; run_number++) {
-        bide_fault_set(kinds, run_number, 1, error);
-        scenario(arg);
-        if (bide_fault_clear() == 0) break;
-    }
-    return run_number - 1;
-}
-
-/* An error that the call documents, for tests that let any call fail. */
-static int likely_error(enum bide_call kind)
+int bide_call_likely_error(enum bide_call kind)
 {
     switch (kind) {
     case BIDE_CALL_ACCEPT:
@@ -186,37 +56,15 @@ static int likely_error(enum bide_call kind)
     }
 }
 
-/* Counts a call; returns the error number it must fail with, or 0. */
-static int enter(enum bide_call kind)
-{
-    if (paused) return 0;
-    atomic_fetch_add_explicit(&counts[kind], 1, memory_order_relaxed);
-    own_counts[kind]++;
-    if (!(atomic_load(&fault.kinds) & BIDE_CALL_BIT(kind))) return 0;
-    unsigned long number = atomic_fetch_add(&fault.seen, 1) + 1;
-    if (number < fault.first || number > fault.last) return 0;
-    atomic_fetch_add(&fault.failed, 1);
-    if (BIDE_CALLS_ALLOC & BIDE_CALL_BIT(kind)) return ENOMEM;
-    return fault.error ? fault.error : likely_error(kind);
-}
-
-/* The same for calls that report by -1 and errno. */
-static bool fails(enum bide_call kind)
-{
-    int error = enter(kind);
-    if (error) errno = error;
-    return error != 0;
-}
-
 /* --- the wraps --------------------------------------------------------------------------------------------- */
 
 /* A wrap of `name`: fails as `failure`, otherwise calls through. */
-#define WRAP(kind, failure, type, name, parameters, arguments)                \
-    type __real_##name parameters;                                            \
-    type __wrap_##name parameters;                                            \
-    type __wrap_##name parameters                                             \
-    {                                                                         \
-        return fails(BIDE_CALL_##kind) ? (failure) : __real_##name arguments; \
+#define WRAP(kind, failure, type, name, parameters, arguments)                          \
+    type __real_##name parameters;                                                      \
+    type __wrap_##name parameters;                                                      \
+    type __wrap_##name parameters                                                       \
+    {                                                                                   \
+        return bide_call_fails(BIDE_CALL_##kind) ? (failure) : __real_##name arguments; \
     }
 
 WRAP(READ, -1, ssize_t, read, (int fd, void *data, size_t size), (fd, data, size))
@@ -311,7 +159,7 @@ WRAP(ALLOC, NULL, void *, aligned_alloc, (size_t alignment, size_t size), (align
     int __wrap_##name parameters;                       \
     int __wrap_##name parameters                        \
     {                                                   \
-        int error = enter(BIDE_CALL_##kind);            \
+        int error = bide_call_enter(BIDE_CALL_##kind);  \
         return error ? error : __real_##name arguments; \
     }
 
@@ -331,7 +179,7 @@ int __real_close(int fd);
 int __wrap_close(int fd);
 int __wrap_close(int fd)
 {
-    bool failing = fails(BIDE_CALL_CLOSE);
+    bool failing = bide_call_fails(BIDE_CALL_CLOSE);
     int error = errno;
     int result = __real_close(fd);
     if (!failing) return result;
@@ -340,16 +188,16 @@ int __wrap_close(int fd)
 }
 
 /* fcntl and ioctl take an int or a pointer, which fit in one word of the calling convention. */
-#define WRAP_VARIADIC(kind, name, command_type)                                 \
-    int __real_##name(int fd, command_type command, ...);                       \
-    int __wrap_##name(int fd, command_type command, ...);                       \
-    int __wrap_##name(int fd, command_type command, ...)                        \
-    {                                                                           \
-        va_list arguments;                                                      \
-        va_start(arguments, command);                                           \
-        void *word = va_arg(arguments, void *);                                 \
-        va_end(arguments);                                                      \
-        return fails(BIDE_CALL_##kind) ? -1 : __real_##name(fd, command, word); \
+#define WRAP_VARIADIC(kind, name, command_type)                                           \
+    int __real_##name(int fd, command_type command, ...);                                 \
+    int __wrap_##name(int fd, command_type command, ...);                                 \
+    int __wrap_##name(int fd, command_type command, ...)                                  \
+    {                                                                                     \
+        va_list arguments;                                                                \
+        va_start(arguments, command);                                                     \
+        void *word = va_arg(arguments, void *);                                           \
+        va_end(arguments);                                                                \
+        return bide_call_fails(BIDE_CALL_##kind) ? -1 : __real_##name(fd, command, word); \
     }
 
 WRAP_VARIADIC(FCNTL, fcntl, int)
@@ -364,7 +212,7 @@ __attribute__((no_sanitize("address"))) int __wrap_open64(const char *path, int 
     va_start(arguments, flags);
     mode_t mode = va_arg(arguments, mode_t);
     va_end(arguments);
-    return fails(BIDE_CALL_OPEN) ? -1 : __real_open64(path, flags, mode);
+    return bide_call_fails(BIDE_CALL_OPEN) ? -1 : __real_open64(path, flags, mode);
 }
 
 static enum bide_call kind_of_number(long number)
@@ -392,6 +240,6 @@ __attribute__((no_sanitize("address"))) long __wrap_syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         word[i] = va_arg(arguments, long);
     va_end(arguments);
-    if (fails(kind_of_number(number))) return -1;
+    if (bide_call_fails(kind_of_number(number))) return -1;
     return __real_syscall(number, word[0], word[1], word[2], word[3], word[4], word[5]);
 }

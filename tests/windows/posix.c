@@ -216,8 +216,15 @@ static int stream_pair(int pair[2], int flags)
     struct sockaddr_in where = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int length = sizeof where;
     BOOL on = TRUE;
+    /* Fixed, so that what is full stays full. */
+    int room = 128 * 1024;
     SOCKET listener = socket(AF_INET, SOCK_STREAM, 0);
     SOCKET one = socket(AF_INET, SOCK_STREAM, 0);
+    SOCKET sized[] = {listener, one};
+    for (int i = 0; i < 2; i++) {
+        (void)setsockopt(sized[i], SOL_SOCKET, SO_SNDBUF, (char *)&room, sizeof room);
+        (void)setsockopt(sized[i], SOL_SOCKET, SO_RCVBUF, (char *)&room, sizeof room);
+    }
     SOCKET other = INVALID_SOCKET;
     if (bind(listener, (struct sockaddr *)&where, length) == 0 && listen(listener, 1) == 0 &&
         getsockname(listener, (struct sockaddr *)&where, &length) == 0 &&

@@ -13,7 +13,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#define locking bide_posix_locking /* a word of the tests */
 #include <io.h>
+#undef locking
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>

@@ -13,6 +13,7 @@ static const char no_numbers[] = "files of the C library are no handles: test_wi
 static const char closed_numbers[] = "a closed number belongs to another handle at once";
 static const char no_mode[] = "whether a socket blocks cannot be asked";
 static const char sockets_alone[] = "sockets alone can be polled";
+static const char no_unix[] = "Wine 8: there are no Unix sockets";
 static const char no_fork[] = "there is no fork";
 static const char no_signals[] = "there are no signals";
 static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
@@ -54,6 +55,12 @@ static const struct {
     {"readiness", "an_error_wakes_both_directions", "Wine 8: a receive after a reset gives 0"},
     {"tcp", "nodelay_is_set_and_taken_back", sockets_alone},
     {"races", "free_and_read_and_the_next_owner_of_the_number", no_dup2},
+    {"async", "a_second_registration_is_refused_and_the_first_goes_on", no_mode},
+    {"async", "after_a_shutdown_a_handle_can_only_be_given_back_or_freed", no_mode},
+    {"async", "borrow_never_changes_flags_and_never_closes", no_mode},
+    {"unix_sockets", "*", no_unix},
+    {"background", "is_served_while_the_program_never_waits", "waits of threads are rounded to milliseconds"},
+    {"driver", "offered_to_a_thread_that_is_leaving_is_not_lost", "a thread is found by its name too slowly"},
 };
 
 static bool matches(const char *pattern, const char *text)
