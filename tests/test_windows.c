@@ -23,11 +23,16 @@ Test(windows, numbers_of_the_system_and_of_sockets_have_their_codes)
         int system;
         int code;
     } known[] = {
-        {WSAEWOULDBLOCK, BIDE_EAGAIN},         {WSAECONNRESET, BIDE_ECONNRESET},
-        {WSAECONNREFUSED, BIDE_ECONNREFUSED},  {WSAEADDRINUSE, BIDE_EADDRINUSE},
-        {WSAESHUTDOWN, BIDE_EPIPE},            {WSAETIMEDOUT, BIDE_ETIMEDOUT},
-        {ERROR_ACCESS_DENIED, BIDE_EACCES},    {ERROR_INVALID_HANDLE, BIDE_EBADF},
-        {ERROR_NOT_ENOUGH_MEMORY, BIDE_ENOMEM}, {ERROR_OPERATION_ABORTED, BIDE_ECANCELED},
+        {WSAEWOULDBLOCK, BIDE_EAGAIN},
+        {WSAECONNRESET, BIDE_ECONNRESET},
+        {WSAECONNREFUSED, BIDE_ECONNREFUSED},
+        {WSAEADDRINUSE, BIDE_EADDRINUSE},
+        {WSAESHUTDOWN, BIDE_EPIPE},
+        {WSAETIMEDOUT, BIDE_ETIMEDOUT},
+        {ERROR_ACCESS_DENIED, BIDE_EACCES},
+        {ERROR_INVALID_HANDLE, BIDE_EBADF},
+        {ERROR_NOT_ENOUGH_MEMORY, BIDE_ENOMEM},
+        {ERROR_OPERATION_ABORTED, BIDE_ECANCELED},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         cr_assert_gives(bide_error_from_system(known[i].system), known[i].code);

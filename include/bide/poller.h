@@ -38,6 +38,10 @@
  * Where a sandbox leaves nothing better, it is rounded up to milliseconds. NetBSD and OpenBSD round it up to the
  * next tick of their clock, 10 ms.
  *
+ * **Windows** has "iocp": one-shot and level modes on sockets alone, by what is ready, without bide_poller_fd().
+ * There the end of the other side is BIDE_POLL_RDHUP and readable, a reset is BIDE_POLL_HUP, and what another thread
+ * took out of a socket since may still be reported. See bide/os/windows.h for other handles.
+ *
  * **What does not work.** Regular files and folders cannot be watched (BIDE_ENOTPOLLABLE). Delete a
  * descriptor *before* you close it: afterwards its number may already belong to something else, and a
  * duplicate of it (dup(2), fork(2)) keeps it alive in epoll, where nobody can take it out any more. After

@@ -392,6 +392,12 @@ static bool is_gone(const struct registration *registration)
             (bide_afd_events(&registration->request) & BIDE_AFD_LOCAL_CLOSE));
 }
 
+/* What the driver says of the handle of a socket that was closed, or of none. */
+static bool means_closed(int error)
+{
+    return error == BIDE_EBADF || error == BIDE_ENOTSOCK;
+}
+
 static int add_locked(struct iocp_poller *self, bide_fd fd, HANDLE base, uint64_t key, unsigned interest,
                       bide_poll_mode mode)
 {
@@ -429,6 +435,7 @@ static int iocp_add(bide_poller *poller, bide_fd fd, uint64_t key, unsigned inte
     bide_os_mutex_lock(&self->lock);
     error = add_locked(self, fd, base, key, interest, mode);
     bide_os_mutex_unlock(&self->lock);
+    if (means_closed(error)) return bide_os_is_handle(fd) ? BIDE_ENOTPOLLABLE : BIDE_EBADF;
     return error;
 }
 
@@ -448,12 +455,6 @@ static struct registration *live(struct iocp_poller *self, bide_fd fd)
     if (!registration || !is_gone(registration)) return registration;
     forget(self, registration);
     return NULL;
-}
-
-/* What the driver says of the handle of a socket that was closed. */
-static bool means_closed(int error)
-{
-    return error == BIDE_EBADF || error == BIDE_ENOTSOCK;
 }
 
 static int modify_locked(struct iocp_poller *self, struct registration *registration, uint64_t key,

@@ -61,8 +61,9 @@ static int wait_cancel(bide_future *self, bide_context *cx)
     return BIDE_COMPLETED;
 }
 
-static const bide_future_kind wait_kind = {
-    {sizeof wait_kind.ops, wait_poll, wait_cancel, BIDE_FUTURE_NAMED}, "handle", NULL};
+static const bide_future_kind wait_kind = {{sizeof wait_kind.ops, wait_poll, wait_cancel, BIDE_FUTURE_NAMED},
+                                           "handle",
+                                           NULL};
 
 void bide_handle_wait_init(bide_handle_wait *wait, void *handle)
 {

@@ -131,6 +131,7 @@ struct sigaction {
 };
 int sigemptyset(sigset_t *set);
 int sigaction(int signal, const struct sigaction *action, struct sigaction *before);
+unsigned alarm(unsigned seconds);
 pid_t fork(void);
 pid_t waitpid(pid_t child, int *status, int options);
 #define WIFEXITED(status) ((status) == 0)

@@ -14,6 +14,12 @@ static const char closed_numbers[] = "a closed number belongs to another handle 
 static const char no_mode[] = "whether a socket blocks cannot be asked";
 static const char sockets_alone[] = "sockets alone can be polled";
 static const char no_unix[] = "Wine 8: there are no Unix sockets";
+static const char no_counts[] = "system calls cannot be counted";
+static const char reset[] = "Wine 8: a receive after a reset gives 0";
+static const char no_pipe_error[] = "a pipe is a connection here, whose first write after the end succeeds";
+static const char loopback[] =
+    "pairs are connections over the loopback here, which lose and buffer differently";
+static const char multicast[] = "Wine 8: groups and interfaces cannot be joined by index";
 static const char no_fork[] = "there is no fork";
 static const char no_signals[] = "there are no signals";
 static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
@@ -61,6 +67,30 @@ static const struct {
     {"unix_sockets", "*", no_unix},
     {"background", "is_served_while_the_program_never_waits", "waits of threads are rounded to milliseconds"},
     {"driver", "offered_to_a_thread_that_is_leaving_is_not_lost", "a thread is found by its name too slowly"},
+    {"operations", "a_read_that_must_write_first_goes_on_when_there_is_room",
+     "a full TCP connection does not stay full"},
+    {"task", "the_child_of_a_task_that_forks_is_plain_code", no_fork},
+    {"wheel_thread", "in_the_child_of_a_fork*", no_fork},
+    {"wheel_thread", "the_child_of_a_fork_gives_up_a_wheel_that_others_were_using", no_fork},
+    {"group", "of_the_parent_is_told_as_such_in_the_child_of_a_fork", no_fork},
+    {"task", "two_hundred_thousand_are_alive_at_once_where_guards_are_light",
+     "stacks are committed as they are mapped"},
+    {"reader", "several_lines_cost_one_system_call_and_no_allocation", no_counts},
+    {"reader", "read_gives_what_is_there_and_goes_past_an_empty_buffer_when_it_is_the_smaller_one",
+     no_counts},
+    {"message", "a_short_datagram_never_means_that_there_is_no_more", no_counts},
+    {"reader", "an_error_is_told_and_takes_nothing", reset},
+    {"bulk", "errors_and_wrong_arguments_are_told", no_pipe_error},
+    {"message", "a_peer_that_is_gone_gives_an_error_and_no_signal", loopback},
+    {"message", "a_send_waits_for_room_of_a_connected_peer", loopback},
+    {"message", "misuse_is_an_error", loopback},
+    {"message", "what_cannot_be_sent_is_told", "Wine 8: a datagram without a destination has another error"},
+    {"udp", "several_members_share_a_port", multicast},
+    {"udp", "groups_of_another_family_are_an_error", multicast},
+    {"udp", "a_member_of_an_ipv6_group_receives_what_is_sent_to_it", multicast},
+    {"udp", "a_member_of_a_group_receives_what_is_sent_to_it", multicast},
+    {"udp", "a_stream_is_given_no_peer", sockets_alone},
+    {"udp", "a_socket_may_change_its_peer_and_lose_it", "Wine 8: a peer is not taken away"},
 };
 
 static bool matches(const char *pattern, const char *text)
