@@ -91,6 +91,9 @@ static const struct {
     {"udp", "a_member_of_a_group_receives_what_is_sent_to_it", multicast},
     {"udp", "a_stream_is_given_no_peer", sockets_alone},
     {"udp", "a_socket_may_change_its_peer_and_lose_it", "Wine 8: a peer is not taken away"},
+    {"udp", "misuse_is_an_error_and_leaves_no_descriptor", "Wine 8: an address of another machine is taken"},
+    {"message", "a_refusal_by_the_peers_machine_is_reported_and_the_socket_goes_on", loopback},
+    {"message", "a_borrowed_socket_that_blocks_does_not_block", no_mode},
 };
 
 static bool matches(const char *pattern, const char *text)
