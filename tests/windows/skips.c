@@ -20,6 +20,7 @@ static const char no_pipe_error[] = "a pipe is a connection here, whose first wr
 static const char loopback[] =
     "pairs are connections over the loopback here, which lose and buffer differently";
 static const char multicast[] = "Wine 8: groups and interfaces cannot be joined by index";
+static const char not_full[] = "a full TCP connection does not stay full";
 static const char no_fork[] = "there is no fork";
 static const char no_signals[] = "there are no signals";
 static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
@@ -94,6 +95,9 @@ static const struct {
     {"udp", "misuse_is_an_error_and_leaves_no_descriptor", "Wine 8: an address of another machine is taken"},
     {"message", "a_refusal_by_the_peers_machine_is_reported_and_the_socket_goes_on", loopback},
     {"message", "a_borrowed_socket_that_blocks_does_not_block", no_mode},
+    {"readiness", "the_end_of_what_the_peer_writes_wakes_readers_alone", not_full},
+    {"reactor_carried", "a_thread_that_drives_it_posts_its_wakes_to_a_loop_without_its_descriptor",
+     other_back_ends},
 };
 
 static bool matches(const char *pattern, const char *text)
