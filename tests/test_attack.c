@@ -7,9 +7,11 @@
 
 #include "future/waiter.h"
 
+#include <bide/task.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <ucontext.h>
 
 TestSuite(attack, .timeout = 60, .fini = shut_down);
 
@@ -395,3 +397,70 @@ Test(attack, a_thread_that_is_cancelled_finishes_its_wakes)
     cr_assert_ok(waiting.result);
     close_all(ends, 2);
 }
+
+/* --- a signal handler that wakes a task, at each instruction of a worker ---------------------------------- */
+
+#if defined(__x86_64__) && !defined(BIDE_TEST_TSAN)
+enum { TRAP = 0x100 }; /* the flag with which the processor traps after each instruction */
+
+static struct {
+    bide_event bell, other, heard;
+    volatile long steps, at; /* instructions so far, and the one at which the bell is rung */
+} stepped;
+
+static void count_step(int signal, siginfo_t *info, void *context)
+{
+    (void)signal;
+    (void)info;
+    if (++stepped.steps < stepped.at) return;
+    ((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL] &= ~(greg_t)TRAP;
+    bide_event_set(&stepped.bell);
+}
+
+static int hear_the_bell(void *arg)
+{
+    (void)arg;
+    while (bide_event_wait(&stepped.bell, BIDE_NEVER) == 0)
+        bide_event_set(&stepped.heard);
+    return 0;
+}
+
+static int wait_for_the_other(void *arg)
+{
+    (void)arg;
+    while (bide_event_wait(&stepped.other, BIDE_NEVER) == 0)
+        continue;
+    return 0;
+}
+
+static int wake_while_stepped(void *arg)
+{
+    (void)arg;
+    cr_assert_ok(bide_spawn(NULL, hear_the_bell, NULL, NULL));
+    cr_assert_ok(bide_spawn(NULL, wait_for_the_other, NULL, NULL));
+    for (stepped.at = 1; stepped.at < 1000; stepped.at += 5) {
+        cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(10)));
+        stepped.steps = 0;
+        __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+        bide_event_set(&stepped.other);
+        (void)bide_yield();
+        __asm__ volatile("pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+        if (stepped.steps < stepped.at) break;
+        cr_assert_ok(bide_event_wait(&stepped.heard, bide_after(LONG)));
+    }
+    return 0;
+}
+
+Test(attack, a_handler_that_wakes_a_task_while_its_thread_queues_another_loses_neither)
+{
+    struct sigaction action = {.sa_sigaction = count_step, .sa_flags = SA_SIGINFO};
+    cr_assert_done(sigaction(SIGTRAP, &action, NULL));
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        bide_run_options options = {.workers = workers};
+        cr_assert_ok(bide_event_init(&stepped.bell, BIDE_EVENT_AUTO));
+        cr_assert_ok(bide_event_init(&stepped.other, BIDE_EVENT_AUTO));
+        cr_assert_ok(bide_event_init(&stepped.heard, BIDE_EVENT_AUTO));
+        cr_assert_ok(bide_run(wake_while_stepped, NULL, &options));
+    }
+}
+#endif

@@ -4,6 +4,7 @@
 #ifndef BIDE_FUTURE_THREAD_H
 #define BIDE_FUTURE_THREAD_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,7 @@ struct bide_parker;
 struct bide_reactor;
 struct bide_async;
 struct bide_locals;
+struct bide_runnable;
 struct bide_worker;
 
 /* An operation of the caller's that is running inside read_with or write_with on this thread. */
@@ -26,6 +28,10 @@ struct bide_thread {
     volatile unsigned wait_locks;
     /* Events set by signal handlers while a wait lock was held; drained at its unlock. */
     struct bide_event *volatile pending_events;
+    /* Inside the queues of tasks: volatile, and fenced, as wait_locks. */
+    volatile unsigned queueing;
+    /* Tasks that signal handlers woke meanwhile; queued when that ends. */
+    _Atomic(struct bide_runnable *) late_tasks;
     unsigned in_waker;            /* wakers being run on this thread, nested */
     unsigned parkers_used;        /* block_on calls nested on this thread */
     struct bide_parker *parker;   /* kept from one block_on to the next */

@@ -79,7 +79,7 @@ static int run(struct bide_scheduler *scheduler, bide_task_function function, vo
     atomic_store_explicit(&scheduler->spawned_outside, 1, memory_order_relaxed);
     scheduler->started = start_workers(scheduler, name);
     bide_record_publish(main_task);
-    bide_inject_push(&scheduler->inject, &main_task->runnable);
+    bide_worker_queue_main(main_task);
     bide_worker_run(&scheduler->workers[0]);
     for (unsigned i = 1; i < scheduler->started && !scheduler->forked; i++)
         bide_os_thread_join(scheduler->workers[i].thread);

@@ -47,6 +47,11 @@
  *    worker may spawn, or saw end, without touching the count. A worker has none while it is parked. So `live` is
  *    0 once, when the main task and all others are gone.
  *
+ * 11. A signal handler may wake tasks (bide_event_set), whatever it interrupts. Each access to a slot, a ring, an
+ *    inbox, the queue for all or the idle mask's lock lies between two calls of worker.c which tell so
+ *    (thread.queueing); in between a wake on the same thread, which only a handler's can be, leaves the task in
+ *    the thread's list late_tasks, and the second call queues it.
+ *
  * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -371,6 +376,9 @@ struct bide_worker *bide_worker_self(void);
 /* Puts a task that is AWAKE where it will be found; `fresh`: it has not begun. A full fence stands between that
  * and what the caller does next, unless the worker that queues is alone. Any thread. */
 void bide_worker_queue(struct bide_task_record *record, bool fresh);
+
+/* The main task, by a thread that is not yet the worker that it will be. */
+void bide_worker_queue_main(struct bide_task_record *record);
 
 /* Leaves the current task for the worker's next, which makes of it what `left_for` says. Returns when it is
  * resumed, on whatever thread; never for BIDE_LEFT_FOR_GOOD. */

@@ -97,6 +97,43 @@ size_t bide_worker_tasks(struct bide_scheduler *scheduler)
     return tasks;
 }
 
+/* --- Signal handlers: invariant 11 --- */
+
+static inline void begin_queueing(struct bide_thread *thread)
+{
+    thread->queueing++;
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static BIDE_OS_NOINLINE void queue_late(struct bide_thread *thread)
+{
+    /* relaxed, here and below: the list is this thread's and its handlers' */
+    struct bide_runnable *list = atomic_exchange_explicit(&thread->late_tasks, NULL, memory_order_relaxed);
+    while (list) {
+        struct bide_runnable *next = list->next;
+        bide_worker_queue((struct bide_task_record *)list, false);
+        list = next;
+    }
+}
+
+static inline void end_queueing(struct bide_thread *thread)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->queueing--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&thread->late_tasks, memory_order_relaxed)) queue_late(thread);
+}
+
+/* By a handler, which another one may interrupt. */
+static BIDE_OS_NOINLINE void leave_for_later(struct bide_thread *thread, struct bide_task_record *record)
+{
+    record->runnable.next = atomic_load_explicit(&thread->late_tasks, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&thread->late_tasks, &record->runnable.next,
+                                                  &record->runnable, memory_order_relaxed,
+                                                  memory_order_relaxed))
+        continue;
+}
+
 /* --- Queues --- */
 
 /* At the end of the worker's own. Thieves find it there too, of which one comes if any is idle: this worker may
@@ -138,9 +175,8 @@ static void queue_from_outside(struct bide_task_record *record, bool fresh)
     bide_door_release(door);
 }
 
-void bide_worker_queue(struct bide_task_record *record, bool fresh)
+static void queue(struct bide_worker *self, struct bide_task_record *record, bool fresh)
 {
-    struct bide_worker *self = bide_worker_self();
     if (!self || self->scheduler != record->scheduler) {
         queue_from_outside(record, fresh);
         return;
@@ -165,6 +201,26 @@ void bide_worker_queue(struct bide_task_record *record, bool fresh)
             bide_idle_call_one(self->scheduler);
     }
     if (self->parking) self->parker->cx.waker_.wake(self->parker->cx.waker_.arg);
+}
+
+void bide_worker_queue(struct bide_task_record *record, bool fresh)
+{
+    struct bide_thread *thread = bide_thread_self();
+    if (thread->queueing > 0) {
+        leave_for_later(thread, record);
+        return;
+    }
+    begin_queueing(thread);
+    queue(thread->worker, record, fresh);
+    end_queueing(thread);
+}
+
+void bide_worker_queue_main(struct bide_task_record *record)
+{
+    struct bide_thread *thread = bide_thread_self();
+    begin_queueing(thread);
+    bide_inject_push(&record->scheduler->inject, &record->runnable);
+    end_queueing(thread);
 }
 
 static struct bide_task_record *from_slot(struct bide_worker *self)
@@ -311,7 +367,9 @@ void bide_worker_arrive(struct bide_worker *self)
          * the last of them. */
         atomic_exchange_explicit(&left->state, BIDE_TASK_AWAKE, memory_order_acquire);
     }
+    begin_queueing(self->thread_data);
     push(self, left);
+    end_queueing(self->thread_data);
 }
 
 void bide_worker_leave(struct bide_task_record *record, int left_for)
@@ -321,7 +379,9 @@ void bide_worker_leave(struct bide_task_record *record, int left_for)
                 self == bide_worker_self());
     struct bide_task_record *next = NULL;
     if (self->turns_left > 0) {
+        begin_queueing(self->thread_data);
         next = from_own(self);
+        end_queueing(self->thread_data);
         if (!next && left_for == BIDE_LEFT_TO_YIELD && bide_inject_length(&self->scheduler->inject) == 0) {
             self->turns_left--;
             return;
@@ -363,11 +423,13 @@ static void park(struct bide_worker *self)
 {
     struct bide_scheduler *scheduler = self->scheduler;
     settle_all(self);
+    begin_queueing(self->thread_data);
     bide_idle_enter(self);
     /* Invariant 8, also for the inbox. It may be this worker that is called. */
     if (bide_idle_is_work_left(scheduler)) bide_idle_call_one(scheduler);
     bide_count(&self->counts.parks);
     self->parking = self->dispatching = true;
+    end_queueing(self->thread_data);
     if (!atomic_load(&scheduler->finished) && bide_inject_length(&self->inbox) == 0) {
         int error = bide_driver_park(scheduler->reactor, self->parker, BIDE_NEVER);
         /* The poller failed: the kernel is short of memory. Not again at once. */
@@ -377,7 +439,9 @@ static void park(struct bide_worker *self)
     self->parking = self->dispatching = false;
     self->dispatched = true;
     look_around(self);
+    begin_queueing(self->thread_data);
     bide_idle_leave(self);
+    end_queueing(self->thread_data);
 }
 
 /* A turn at the reactor, without waiting. */
@@ -393,24 +457,27 @@ static void look_at_reactor(struct bide_worker *self)
 
 static struct bide_task_record *find(struct bide_worker *self)
 {
-    struct bide_task_record *record = NULL;
-    if (self->turns_left == 0) {
-        look_at_reactor(self);
-        record = from_inject(self);
-    }
+    bool looks_around = self->turns_left == 0;
+    if (looks_around) look_at_reactor(self);
+    begin_queueing(self->thread_data);
+    struct bide_task_record *record = looks_around ? from_inject(self) : NULL;
     if (!record) record = from_own(self);
-    return record ? record : search(self);
+    if (!record) record = search(self);
+    end_queueing(self->thread_data);
+    return record;
 }
 
 /* Others may be needed too: if this was the only one that searched, or if the reactor has woken more tasks than
  * the one that runs now. */
 static void call_others(struct bide_worker *self)
 {
+    begin_queueing(self->thread_data);
     bool last = bide_idle_end_search(self);
     bool more = self->dispatched && bide_deque_length(&self->deque) > 0;
     self->dispatched = false;
     if (!self->alone && (more || (last && bide_idle_is_work_left(self->scheduler))))
         bide_idle_call_one(self->scheduler);
+    end_queueing(self->thread_data);
 }
 
 void bide_worker_run(struct bide_worker *self)
