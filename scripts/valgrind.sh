@@ -23,7 +23,7 @@ build=build/valgrind
 cmake --build $build --parallel "$(nproc)" --target "$@"
 
 # What needs several threads that run at once, or more time or memory than is reasonable here.
-left_out='floating_point_modes|makers_modes|twenty_thousand|yields_to_a_busy_one|child_of_a_task_that_forks|_limit_of_mappings|many_stacks'
+left_out='floating_point_modes|makers_modes|_thousand_are_alive|yields_to_a_busy_one|child_of_a_task_that_forks|_limit_of_mappings|many_stacks'
 for program in "$@"; do
     for test in $($build/tests/"$program" --list | grep -Ev "$left_out"); do
         status=0

@@ -277,6 +277,9 @@ Test(wheel_thread, the_child_of_a_fork_gives_up_a_wheel_that_others_were_using, 
     atomic_store(&enough, false);
     for (int i = 0; i < WORKERS; i++)
         worker_start(&workers[i], start_and_cancel, NULL);
+    /* A thread that begins may hold a lock of AddressSanitizer's, which its child would find held. */
+    for (int i = 0; i < WORKERS; i++)
+        AWAIT(workers[i].id != 0);
     for (int i = 0; i < CHILDREN; i++) {
         pid_t child = fork();
         cr_assert_done(child);

@@ -23,7 +23,7 @@ static const struct bide_os_fork_handlers *layers[MOST_LAYERS];
 static unsigned layer_count;
 
 /* Not under the lock: the C library may hold one of its own around both pthread_atfork and the handlers. */
-static _Atomic bool registered;
+static _Atomic unsigned registered;
 
 static void prepare(void)
 {
@@ -51,12 +51,13 @@ static void child(void)
 int bide_os_at_fork(const struct bide_os_fork_handlers *handlers, _Atomic bool *done)
 {
     if (atomic_load(done)) return 0;
-    if (!atomic_exchange(&registered, true) && pthread_atfork(prepare, parent, child) != 0) {
-        atomic_store(&registered, false);
+    if (atomic_exchange(&registered, 1) == 0 && pthread_atfork(prepare, parent, child) != 0) {
+        atomic_store(&registered, 0);
         return BIDE_ENOMEM;
     }
     bide_os_mutex_lock(&lock);
-    if (!atomic_exchange(done, true)) {
+    if (!atomic_load(done)) {
+        atomic_store(done, true);
         BIDE_ASSERT(layer_count < MOST_LAYERS);
         layers[layer_count++] = handlers;
     }

@@ -35,7 +35,7 @@ struct sleep {
 
 static struct bucket {
     _Atomic uint32_t waiting;
-    _Atomic bool locked;
+    _Atomic uint32_t locked;
     struct sleep *first;
     struct sleep **last; /* the end's link; NULL: an empty list that was never used */
 } table[BUCKETS];
@@ -52,7 +52,7 @@ static void lock(struct bucket *bucket, sigset_t *before)
     (void)sigfillset(&every);
     (void)pthread_sigmask(SIG_BLOCK, &every, before);
     /* acquire: pairs with the release of unlock. A section lasts a system call at most. */
-    for (unsigned tries = 0; atomic_exchange_explicit(&bucket->locked, true, memory_order_acquire); tries++) {
+    for (unsigned tries = 0; atomic_exchange_explicit(&bucket->locked, 1, memory_order_acquire); tries++) {
         if (tries % 64 == 63)
             (void)sched_yield();
         else
@@ -62,7 +62,7 @@ static void lock(struct bucket *bucket, sigset_t *before)
 
 static void unlock(struct bucket *bucket, const sigset_t *before)
 {
-    atomic_store_explicit(&bucket->locked, false, memory_order_release);
+    atomic_store_explicit(&bucket->locked, 0, memory_order_release);
     (void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
@@ -153,7 +153,7 @@ void bide_os_futex_forked(void)
     /* The threads that slept, or were just changing a list, are not here. */
     for (size_t i = 0; i < BUCKETS; i++) {
         atomic_store_explicit(&table[i].waiting, 0, memory_order_relaxed);
-        atomic_store_explicit(&table[i].locked, false, memory_order_relaxed);
+        atomic_store_explicit(&table[i].locked, 0, memory_order_relaxed);
         table[i].first = NULL;
         table[i].last = NULL;
     }

@@ -13,7 +13,7 @@
 #define DESCRIPTORS 7u
 
 static _Atomic uint32_t changed;
-static _Atomic bool hooked;
+static _Atomic unsigned hooked;
 
 /* A word as it was, or an empty one if it is the parent's. */
 static uint32_t ours(uint32_t word)
@@ -33,7 +33,7 @@ void bide_os_standard_changed(bide_fd fd)
 {
     if (fd > 2) return;
     /* Without memory for it the mode is left as it is, as it would be after a kill. */
-    if (!atomic_exchange(&hooked, true)) (void)atexit(give_back);
+    if (!atomic_exchange(&hooked, 1)) (void)atexit(give_back);
     uint32_t seen = atomic_load(&changed);
     while (!atomic_compare_exchange_weak(&changed, &seen, ours(seen) | 1u << fd)) {
     }

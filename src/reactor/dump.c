@@ -21,7 +21,7 @@ static _Atomic(struct bide_dump_hook *) hooks; /* only added to, in front */
 
 void bide_reactor_at_dump(struct bide_dump_hook *hook)
 {
-    if (atomic_exchange(&hook->listed, true)) return;
+    if (atomic_exchange(&hook->listed, 1)) return;
     hook->next = atomic_load(&hooks);
     while (!atomic_compare_exchange_weak(&hooks, &hook->next, hook))
         continue;

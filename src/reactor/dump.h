@@ -11,7 +11,7 @@ struct bide_dump_hook {
     void (*dump)(
         struct bide_os_text *text); /* takes locks by bide_os_mutex_try_long, and none while it puts */
     struct bide_dump_hook *next;
-    _Atomic bool listed;
+    _Atomic unsigned listed;
 };
 
 /* Has it called by each bide_dump from now on. Static storage; nothing happens if it is listed already. */

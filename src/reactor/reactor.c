@@ -189,7 +189,8 @@ void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook)
 {
     if (atomic_load(&hook->listed)) return;
     bide_os_mutex_lock(&hooks_lock);
-    if (!atomic_exchange(&hook->listed, true)) {
+    if (!atomic_load(&hook->listed)) {
+        atomic_store(&hook->listed, true);
         hook->next = atomic_load(&hooks);
         atomic_store(&hooks, hook);
     }

@@ -50,7 +50,7 @@ static struct {
 /* All three only steer: no order with anything. */
 static _Atomic int guard_how = BIDE_OS_GUARD_LIGHT; /* how the last one was made */
 static _Atomic size_t split_mappings;
-static _Atomic bool told;
+static _Atomic unsigned told;
 
 static size_t round_up(size_t size, size_t unit)
 {
@@ -82,7 +82,7 @@ static bool may_split(size_t more)
         atomic_store_explicit(&known, limit, memory_order_relaxed);
     }
     if (atomic_load_explicit(&split_mappings, memory_order_relaxed) + more <= limit - limit / 8) return true;
-    if (!atomic_exchange_explicit(&told, true, memory_order_relaxed))
+    if (!atomic_exchange_explicit(&told, 1, memory_order_relaxed))
         bide_log(BIDE_ENOMEM, "no more stacks: the limit of mappings is near", "vm.max_map_count");
     return false;
 }
