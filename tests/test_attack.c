@@ -463,4 +463,35 @@ Test(attack, a_handler_that_wakes_a_task_while_its_thread_queues_another_loses_n
         cr_assert_ok(bide_run(wake_while_stepped, NULL, &options));
     }
 }
+
+/* The thread stands for a handler of its own: it sets an event while it has a lock, and is interrupted by another. */
+Test(attack, of_two_events_that_nested_handlers_set_while_their_thread_has_a_lock_neither_is_lost)
+{
+    struct sigaction action = {.sa_sigaction = count_step, .sa_flags = SA_SIGINFO};
+    cr_assert_done(sigaction(SIGTRAP, &action, NULL));
+    bool rang = true;
+    for (stepped.at = 1; rang; stepped.at++) {
+        bide_event *events[] = {&stepped.other, &stepped.bell};
+        bide_event_waiting waits[2];
+        struct counter woken[2] = {{0}};
+        for (int i = 0; i < 2; i++) {
+            cr_assert_ok(bide_event_init(events[i], BIDE_EVENT_AUTO));
+            bide_event_waiting_init(&waits[i], events[i]);
+            cr_assert_gives(poll_with(&waits[i].future, counting(&woken[i])), BIDE_PENDING);
+        }
+        stepped.steps = 0;
+        bide_os_mutex *lock = bide_wait_lock(&rang);
+        __asm__ volatile("pushfq\n\torq $0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+        bide_event_set(&stepped.other);
+        __asm__ volatile("pushfq\n\tandq $~0x100, (%%rsp)\n\tpopfq" ::: "memory", "cc");
+        bide_wait_unlock(lock);
+        rang = stepped.steps >= stepped.at;
+        for (int i = 0; i < (rang ? 2 : 1); i++) {
+            cr_assert_eq(atomic_load(&woken[i].wakes), 1, "event %d, instruction %ld", i, stepped.at);
+            cr_assert_gives(poll_with(&waits[i].future, counting(&woken[i])), BIDE_READY);
+        }
+        if (!rang) cr_assert_gives(cancel_with(&waits[1].future, counting(&woken[1])), BIDE_READY);
+    }
+    cr_assert_gt(stepped.at, 20);
+}
 #endif

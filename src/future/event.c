@@ -119,11 +119,9 @@ static void release_waiters(bide_event *event)
 
 void bide_event_drain(struct bide_thread *thread)
 {
-    while (thread->wait_locks == 0 && thread->pending_events) {
-        /* A handler may push between the two steps: it pushes in front, and runs to its end
-         * before we go on. */
-        bide_event *event = thread->pending_events;
-        thread->pending_events = NULL;
+    while (thread->wait_locks == 0 && atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) {
+        /* relaxed: between a thread and its signal handlers */
+        bide_event *event = atomic_exchange_explicit(&thread->pending_events, NULL, memory_order_relaxed);
         atomic_signal_fence(memory_order_seq_cst);
         while (event) {
             bide_event *next = event->pending_;
@@ -160,8 +158,11 @@ void bide_event_set(bide_event *event)
     if (thread->wait_locks == 0) {
         release_waiters(event);
     } else {
-        event->pending_ = thread->pending_events;
-        thread->pending_events = event;
+        /* In a handler, which another one may interrupt and push before. */
+        event->pending_ = atomic_load_explicit(&thread->pending_events, memory_order_relaxed);
+        while (!atomic_compare_exchange_weak_explicit(&thread->pending_events, &event->pending_, event,
+                                                      memory_order_relaxed, memory_order_relaxed))
+            continue;
     }
 }
 

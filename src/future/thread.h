@@ -27,7 +27,7 @@ struct bide_thread {
     /* Wait locks held by this thread. A signal handler on the same thread reads it: volatile, and fenced. */
     volatile unsigned wait_locks;
     /* Events set by signal handlers while a wait lock was held; drained at its unlock. */
-    struct bide_event *volatile pending_events;
+    _Atomic(struct bide_event *) pending_events;
     /* Inside the queues of tasks: volatile, and fenced, as wait_locks. */
     volatile unsigned queueing;
     /* Tasks that signal handlers woke meanwhile; queued when that ends. */

@@ -41,7 +41,7 @@ bide_os_mutex *bide_wait_try(const void *object)
     atomic_signal_fence(memory_order_seq_cst);
     thread->wait_locks--;
     atomic_signal_fence(memory_order_seq_cst);
-    if (thread->pending_events) bide_event_drain(thread);
+    if (atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) bide_event_drain(thread);
     return NULL;
 }
 
@@ -52,7 +52,7 @@ void bide_wait_unlock(bide_os_mutex *lock)
     atomic_signal_fence(memory_order_seq_cst);
     thread->wait_locks--;
     atomic_signal_fence(memory_order_seq_cst);
-    if (thread->pending_events) bide_event_drain(thread);
+    if (atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) bide_event_drain(thread);
 }
 
 /* --- Forks: with all locks held no ring is half changed --- */
