@@ -51,12 +51,12 @@ typedef struct bide_run_options {
  * @brief Runs `function(arg)` as the main task, and returns its result when it has ended and every other task
  *   is gone: those that have not ended by then are cancelled, and run their clean-up.
  *
- * The calling thread is one of the workers meanwhile. Several schedulers may run at once, on threads of their
- * own.
+ * The calling thread is one of the workers meanwhile; if others cannot be started, there are fewer. Several
+ * schedulers may run at once, on threads of their own.
  *
  * @param options may be NULL.
  * @return the function's result, or BIDE_EINVAL (no function, too many workers), BIDE_EDEADLK (in a task or a
- *   waker), BIDE_ENOMEM, BIDE_ENOTHREAD: then the function has not run.
+ *   waker), BIDE_ENOMEM: then the function has not run.
  *
  * @code
  * int main(void) { return bide_run(serve, NULL, NULL) < 0; }
