@@ -41,7 +41,7 @@ trap 'wineserver -k || :' EXIT
 [ -e "$WINEPREFIX/system.reg" ] || timeout 300 "$wine" wineboot -i
 
 cmake -G Ninja -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE="$(pwd)/cmake/mingw-w64.cmake" \
-    -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON
+    -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON -DBIDE_BUILD_EXAMPLES=OFF
 cmake --build "$build" --parallel "$(nproc)"
 
 status=0
