@@ -56,6 +56,7 @@ if [ "${1-}" = all ]; then
     has socat || want socat
     has nc || want netcat-openbsd
     has gdb || want gdb
+    [ -e /usr/include/valgrind/callgrind.h ] || want valgrind
     has curl || want curl
     [ -x /usr/sbin/nginx ] || want nginx-light
 fi
