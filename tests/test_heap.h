@@ -101,9 +101,12 @@ static inline void check_entry(uint32_t i)
     const struct bide_heap_entry *entry = &heap.entries[i];
     const struct bide_heap_slot *slot = &heap.slots[entry->id];
     if (entry->id == 0) return;
-    cr_assert_eq(slot->position, i, "entry %u: its id's position is %u", i, slot->position);
-    cr_assert(entry->deadline <= slot->deadline, "entry %u: later than its timer", i);
-    cr_assert(entry->deadline < slot->deadline || entry->sequence == slot->sequence,
+    int64_t deadline;
+    memcpy(&deadline, slot->deadline, sizeof deadline);
+    cr_assert_eq(heap.positions[entry->id], i, "entry %u: its id's position is %u", i,
+                 heap.positions[entry->id]);
+    cr_assert(entry->deadline <= deadline, "entry %u: later than its timer", i);
+    cr_assert(entry->deadline < deadline || entry->sequence == slot->sequence,
               "entry %u: sequence %u, not %u", i, entry->sequence, slot->sequence);
 }
 
@@ -131,7 +134,7 @@ static inline void check_invariants(void)
                   i);
     }
     cr_assert_eq(dead, heap.dead, "%u dead, not %u", dead, heap.dead);
-    for (bide_heap_id id = heap.free; id != 0; id = heap.slots[id].position & ~FREED)
+    for (bide_heap_id id = heap.free; id != 0; id = heap.positions[id] & ~FREED)
         freed++;
     cr_assert_eq(live + freed, heap.ids, "%u with entry and %u free ids of %u", live, freed, heap.ids);
 }

@@ -221,11 +221,12 @@ Test(heap, a_timer_costs_at_most_48_bytes, .fini = clear)
     add_many(timers, COUNT, 0, 1000);
     cr_assert_eq(heap.capacity, COUNT + 1, "room for %u timers", heap.capacity);
     size_t entries = (heap.capacity + heap.capacity / 2) * sizeof(struct bide_heap_entry);
-    size_t tables = heap.capacity * (sizeof(struct bide_heap_slot) + sizeof(void *));
+    size_t tables = heap.capacity * (sizeof(struct bide_heap_slot) + sizeof(uint32_t) + sizeof(void *));
     size_t each = (entries + tables) / heap.capacity;
-    cr_log_info(
-        "entry %zu, slot %zu, owner %zu: %zu bytes a timer with room for entries that are dead; the heap %zu",
-        sizeof(struct bide_heap_entry), sizeof(struct bide_heap_slot), sizeof(void *), each, sizeof heap);
+    cr_log_info("entry %zu, slot %zu, position 4, owner %zu: %zu bytes a timer with room for entries that "
+                "are dead; the heap %zu",
+                sizeof(struct bide_heap_entry), sizeof(struct bide_heap_slot), sizeof(void *), each,
+                sizeof heap);
     cr_assert_leq(each, 48, "%zu bytes a timer", each);
 }
 

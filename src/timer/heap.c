@@ -2,18 +2,19 @@
  * it: a sorted run of due timers in the same array, handed out one by one.
  *
  * With many timers all cost is that of memory, so: keys lie in the entries; four children share a cache
- * line (the root has index 3, the array is aligned to 64 bytes); removing only marks the entry, and a move to
+ * line (the root has index 3, the array is aligned to 64 bytes); positions, which every step of an entry writes, are
+ * an array of their own, which caches hold longest; removing only marks the entry, and a move to
  * an earlier deadline marks it and adds another; both are put off until some have come together or
- * somebody looks, by when their slots have been fetched. Marked entries are thrown out when they outnumber
+ * somebody looks, by when what they touch has been fetched. Marked entries are thrown out when they outnumber
  * the others two to one, or when the array is full.
  *
  * INVARIANTS
  *  1. The tree is entries[ROOT .. ROOT + size), the bulk entries[bulk .. limit), and ROOT + size <= bulk <=
  *     limit <= top: the tree grows towards the bulk, which is handed out from its lower end. When the bulk
  *     is empty, bulk == limit == top. Before the first growth all of them but ROOT are 0.
- *  2. A timer has exactly one entry with its id, at slots[id].position. A free id has none, and FREED with
+ *  2. A timer has exactly one entry with its id, at positions[id]. A free id has none, and FREED with
  *     the next free id there. Entries with id 0 are dead: `dead` of them in the tree, any number in
- *     the bulk; slots[0] takes what is written for them.
+ *     the bulk; slots[0] and positions[0] take what is written for them.
  *  3. A slot has the timer's true deadline and sequence. Its entry has the same two or, after moves to later
  *     deadlines, an earlier deadline: it is stale then.
  *  4. No entry of the tree is before its parent, none of the bulk before the one that precedes it (order.h).
@@ -72,22 +73,25 @@ static inline uint32_t top_for(uint32_t capacity)
 static inline void put(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
 {
     heap->entries[position] = entry;
-    heap->slots[entry.id].position = position;
+    heap->positions[entry.id] = position;
 }
 
 /* Both move a hole from position to where the entry belongs, and fill it. */
-static inline uint32_t sift_up(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
+static inline void sift_up(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
 {
+    struct bide_heap_entry *entries = heap->entries;
+    uint32_t *positions = heap->positions;
     while (position > ROOT) {
         uint32_t parent = parent_of(position);
         /* the common way out first */
-        if (entry.deadline > heap->entries[parent].deadline) break;
-        if (!bide_heap_before(&entry, &heap->entries[parent])) break;
-        put(heap, position, heap->entries[parent]);
+        if (entry.deadline > entries[parent].deadline) break;
+        if (!bide_heap_before(&entry, &entries[parent])) break;
+        entries[position] = entries[parent];
+        positions[entries[parent].id] = position;
         position = parent;
     }
-    put(heap, position, entry);
-    return position;
+    entries[position] = entry;
+    positions[entry.id] = position;
 }
 
 static void sift_down(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
@@ -131,18 +135,31 @@ static void heapify(struct bide_heap *heap)
         if (child_of(position) < end)
             sift_down(heap, position, heap->entries[position]);
         else
-            heap->slots[heap->entries[position].id].position = position;
+            heap->positions[heap->entries[position].id] = position;
     }
+}
+
+static inline int64_t deadline_of(const struct bide_heap_slot *slot)
+{
+    int64_t deadline;
+    memcpy(&deadline, slot->deadline, sizeof deadline);
+    return deadline;
+}
+
+static inline void set_slot(struct bide_heap_slot *slot, int64_t deadline, uint32_t sequence)
+{
+    memcpy(slot->deadline, &deadline, sizeof deadline);
+    slot->sequence = sequence;
 }
 
 static inline bool stale(const struct bide_heap *heap, const struct bide_heap_entry *entry)
 {
-    return heap->slots[entry->id].deadline != entry->deadline;
+    return deadline_of(&heap->slots[entry->id]) != entry->deadline;
 }
 
 static inline struct bide_heap_entry renewed(const struct bide_heap *heap, bide_heap_id id)
 {
-    return (struct bide_heap_entry){heap->slots[id].deadline, id, heap->slots[id].sequence};
+    return (struct bide_heap_entry){deadline_of(&heap->slots[id]), id, heap->slots[id].sequence};
 }
 
 /* Throws the dead out of the tree and, if asked, gives the stale their true keys. The order is lost. */
@@ -203,6 +220,10 @@ static int grow(struct bide_heap *heap)
     if (!slots) return BIDE_ENOMEM;
     heap->slots = slots;
 
+    uint32_t *positions = realloc(heap->positions, capacity * sizeof *positions);
+    if (!positions) return BIDE_ENOMEM;
+    heap->positions = positions;
+
     void **owners = realloc(heap->owners, capacity * sizeof *owners);
     if (!owners) return BIDE_ENOMEM;
     heap->owners = owners;
@@ -217,6 +238,7 @@ static int grow(struct bide_heap *heap)
 
     if (heap->capacity == 0) {
         slots[0] = (struct bide_heap_slot){0};
+        positions[0] = 0;
         owners[0] = NULL;
         memset(heap->entries, 0, ROOT * sizeof *heap->entries);
     }
@@ -251,17 +273,21 @@ int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bi
     if (position >= heap->bulk || (new_id == 0 && heap->ids + 1 >= heap->capacity))
         return add_with_more_room(heap, deadline, owner, id, earliest);
     if (new_id)
-        heap->free = heap->slots[new_id].position & ~FREED;
+        heap->free = heap->positions[new_id] & ~FREED;
     else
         new_id = ++heap->ids;
+    /* What is the heap's own comes before the stores into its arrays: for all the compiler knows these may overlap. */
+    struct bide_heap_entry entry = {deadline.ns, new_id, heap->sequence++};
+    struct bide_heap_slot *slot = &heap->slots[new_id];
+    void **place = &heap->owners[new_id];
+    bool first = is_first(heap, deadline.ns);
     *id = new_id;
-    *earliest = is_first(heap, deadline.ns);
-    heap->slots[new_id].deadline = deadline.ns;
-    heap->slots[new_id].sequence = heap->sequence;
-    heap->owners[new_id] = owner;
+    *earliest = first;
     heap->count++;
     heap->size++;
-    sift_up(heap, position, (struct bide_heap_entry){deadline.ns, new_id, heap->sequence++});
+    set_slot(slot, entry.deadline, entry.sequence);
+    *place = owner;
+    sift_up(heap, position, entry);
     return 0;
 }
 
@@ -276,12 +302,13 @@ static void start_again(struct bide_heap *heap)
 
 static inline void release(struct bide_heap *heap, bide_heap_id id)
 {
-    heap->slots[id].position = FREED | heap->free;
+    heap->positions[id] = FREED | heap->free;
     heap->free = id;
 }
 
-/* Carries out what is pending: first the stores, without a branch on whether they are all there is to do,
- * which could not be predicted; then the rest. */
+/* Carries out what is pending: first the stores into slots (a removal's go to slots[0]), without a branch on whether
+ * they are all there is to do, which could not be predicted; then the rest, as far as it is not fetched yet fetching
+ * it all before. */
 static BIDE_OS_NOINLINE void flush(struct bide_heap *heap)
 {
     struct bide_heap_slot *slots = heap->slots;
@@ -289,16 +316,19 @@ static BIDE_OS_NOINLINE void flush(struct bide_heap *heap)
     heap->waiting = 0;
     for (uint32_t i = 0; i < waiting; i++) {
         struct bide_heap_entry operation = heap->pending[i];
-        struct bide_heap_slot *slot = &slots[operation.id & ~FREED];
+        struct bide_heap_slot *slot = &slots[operation.id & FREED ? 0 : operation.id];
         heap->pending[rest] = operation;
-        rest += operation.deadline <= slot->deadline;
-        slot->deadline = operation.deadline;
-        slot->sequence = operation.sequence;
+        rest += operation.deadline <= deadline_of(slot);
+        set_slot(slot, operation.deadline, operation.sequence);
     }
+    for (uint32_t i = 0; i < rest; i++)
+        BIDE_OS_PREFETCH(&heap->positions[heap->pending[i].id & ~FREED]);
+    for (uint32_t i = 0; i < rest; i++)
+        BIDE_OS_PREFETCH(&heap->entries[heap->positions[heap->pending[i].id & ~FREED] & ~FREED]);
     for (uint32_t i = 0; i < rest; i++) {
         struct bide_heap_entry operation = heap->pending[i];
         bide_heap_id id = operation.id & ~FREED;
-        uint32_t position = slots[id].position;
+        uint32_t position = heap->positions[id];
         BIDE_ASSERT(position < heap->limit && heap->entries[position].id == id);
         if (position + 1 == ROOT + heap->size) {
             heap->size--;
@@ -337,7 +367,7 @@ void bide_heap_remove(struct bide_heap *heap, bide_heap_id id)
         heap->size--;
         release(heap, id);
     } else {
-        BIDE_OS_PREFETCH(&heap->slots[id]);
+        BIDE_OS_PREFETCH(&heap->positions[id]);
         put_off(heap, (struct bide_heap_entry){INT64_MIN, id | FREED, 0}, false);
     }
 }
@@ -377,7 +407,7 @@ static void take_bulk(struct bide_heap *heap, int64_t now)
     heap->limit = end;
     bide_heap_sort(entries + rest, end - rest);
     for (uint32_t i = rest; i < end; i++)
-        heap->slots[entries[i].id].position = i;
+        heap->positions[entries[i].id] = i;
 }
 
 /* Drops the bulk's first entry, which makes room for one in the tree. */
@@ -447,6 +477,7 @@ void *bide_heap_pop(struct bide_heap *heap, bide_instant now)
         id = due->id;
         if (heap->limit - heap->bulk > 2 * AHEAD) {
             BIDE_OS_PREFETCH(&heap->slots[due[2 * AHEAD].id]);
+            BIDE_OS_PREFETCH(&heap->positions[due[2 * AHEAD].id]);
             BIDE_OS_PREFETCH(&heap->owners[due[2 * AHEAD].id]);
             BIDE_OS_PREFETCH(heap->owners[due[AHEAD].id]);
         }
@@ -469,6 +500,7 @@ void bide_heap_clear(struct bide_heap *heap)
 {
     free(heap->block);
     free(heap->slots);
+    free(heap->positions);
     free(heap->owners);
     memset(heap, 0, sizeof *heap);
 }

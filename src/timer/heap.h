@@ -19,11 +19,10 @@ struct bide_heap_entry {
     uint32_t sequence; /* orders equal deadlines */
 };
 
-/* A timer, by id. */
+/* A timer, by id: 12 bytes, so that more of them share a cache line. */
 struct bide_heap_slot {
-    int64_t deadline;  /* the true one */
-    uint32_t sequence; /* the true one */
-    uint32_t position; /* where its entry is, or the next free id */
+    uint32_t deadline[2]; /* the true one, as its bytes are */
+    uint32_t sequence;    /* the true one */
 };
 
 /* Moves and removals that wait to be done together. */
@@ -33,6 +32,7 @@ struct bide_heap_slot {
 struct bide_heap {
     struct bide_heap_entry *entries; /* the tree from index 3 on, then room, then the bulk */
     struct bide_heap_slot *slots;    /* by id */
+    uint32_t *positions;             /* by id: where its entry is, or the next free id */
     void **owners;                   /* by id */
     void *block;                     /* the memory that entries lies in */
     uint32_t capacity;               /* of the tables by id */
