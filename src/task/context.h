@@ -34,10 +34,16 @@
 
 struct bide_fiber {
     void *sp;
-    uint64_t modes; /* those to run with; kept up to date by switches that save them */
+    uint64_t modes;  /* those to run with; kept up to date by switches that save them */
+    uintptr_t pc;    /* where switches keep it here: machine.h */
+    uintptr_t frame; /* the frame pointer, likewise */
     bool own_modes;
     struct bide_sanitize sanitize;
 };
+
+#if defined(BIDE_MACHINE_X86_64_SYSV)
+#include "task/switch_x86_64_sysv.h"
+#endif
 
 /* The switch of the C library keeps two contexts of up to 5 KiB on it. Stacks of tasks: see stack.h. */
 #define BIDE_FIBER_STACK_LEAST 16384

@@ -2,7 +2,7 @@
  * read by C and by the assembler. Each switch_*.S is assembled everywhere and is empty where it is not the
  * one.
  *
- *   switch_x86_64_sysv.S     Linux and the BSDs, macOS
+ *   switch_x86_64_sysv.h, .S Linux and the BSDs, macOS: gcc and clang
  *   switch_x86_64_windows.S  Windows: GNU assembler syntax (MinGW, clang-cl)
  *   switch_aarch64.S         AAPCS64
  *   switch_riscv64.S         LP64, LP64F and LP64D
@@ -20,9 +20,10 @@
 #ifndef BIDE_TASK_MACHINE_H
 #define BIDE_TASK_MACHINE_H
 
-/* BIDE_FRAME_WORDS: what swap leaves on the stack, in words of eight bytes from the saved stack pointer on.
- * BIDE_FRAME_…: the words that make a fiber begin. START, the pc; three callee-saved registers out of which
- * bide_fiber_start takes the arguments of bide_fiber_begin. */
+/* BIDE_FRAME_WORDS: what swap leaves on the stack, or bide_fiber_lay where swap leaves nothing there, in words of
+ * eight bytes from the saved stack pointer on.
+ * BIDE_FRAME_…: the words that make a fiber begin. START, the pc, where it is not in the fiber; and out of which
+ * bide_fiber_start takes the arguments of bide_fiber_begin: in callee-saved registers, if swap leaves such. */
 #if defined(BIDE_TASK_UCONTEXT)
 #define BIDE_MACHINE_UCONTEXT 1
 #elif defined(__x86_64__) && !defined(__ILP32__) && defined(_WIN32)
@@ -36,11 +37,10 @@
 #define BIDE_FRAME_START 33
 #elif defined(__x86_64__) && !defined(__ILP32__)
 #define BIDE_MACHINE_X86_64_SYSV 1
-#define BIDE_FRAME_WORDS 7
-#define BIDE_FRAME_FIBER 4
-#define BIDE_FRAME_ENTRY 0
-#define BIDE_FRAME_ARG 1
-#define BIDE_FRAME_START 6
+#define BIDE_FRAME_WORDS 3
+#define BIDE_FRAME_FIBER 0
+#define BIDE_FRAME_ENTRY 1
+#define BIDE_FRAME_ARG 2
 #elif defined(__aarch64__) && !defined(__ILP32__) && !defined(_WIN32)
 #define BIDE_MACHINE_AARCH64 1
 #define BIDE_FRAME_WORDS 20
@@ -62,6 +62,8 @@
 /* Offsets in struct bide_fiber. */
 #define BIDE_FIBER_SP 0
 #define BIDE_FIBER_MODES 8
+#define BIDE_FIBER_PC 16
+#define BIDE_FIBER_FRAME 24
 
 #ifndef __ASSEMBLER__
 
@@ -70,6 +72,7 @@
 
 struct bide_fiber;
 
+#if !defined(BIDE_MACHINE_X86_64_SYSV)
 /* Saves the callee-saved registers on the stack and the stack pointer in `from`, and goes on where `to` was
  * left. Leaves the floating-point modes alone. */
 void bide_fiber_swap(struct bide_fiber *from, struct bide_fiber *to);
@@ -79,6 +82,7 @@ void bide_fiber_swap_modes(struct bide_fiber *from, struct bide_fiber *to);
 
 /* The present floating-point modes: mxcsr and x87 control word, fpcr, frm. */
 uint64_t bide_fiber_read_modes(void);
+#endif
 
 /* Where a new fiber begins: calls bide_fiber_begin (context.c), and is where unwinding ends. */
 void bide_fiber_start(void);

@@ -8,6 +8,8 @@
 
 _Static_assert(offsetof(struct bide_fiber, sp) == BIDE_FIBER_SP, "as the assembler has it");
 _Static_assert(offsetof(struct bide_fiber, modes) == BIDE_FIBER_MODES, "as the assembler has it");
+_Static_assert(offsetof(struct bide_fiber, pc) == BIDE_FIBER_PC, "as the assembler has it");
+_Static_assert(offsetof(struct bide_fiber, frame) == BIDE_FIBER_FRAME, "as the assembler has it");
 
 /* Stack pointers are multiples of sixteen bytes wherever functions are called. */
 #define ALIGNMENT ((uintptr_t)15)
@@ -19,7 +21,12 @@ void *bide_fiber_lay(struct bide_fiber *fiber, void *stack, size_t size, void (*
     char *top = end - ((uintptr_t)end & ALIGNMENT) - 2 * sizeof(uint64_t);
     uint64_t *frame = (uint64_t *)(void *)top - BIDE_FRAME_WORDS;
     (void)memset(frame, 0, (BIDE_FRAME_WORDS + 2) * sizeof *frame);
+#if defined(BIDE_FRAME_START)
     frame[BIDE_FRAME_START] = (uintptr_t)bide_fiber_start;
+#else
+    fiber->pc = (uintptr_t)bide_fiber_start;
+    fiber->frame = 0;
+#endif
 #if defined(BIDE_MACHINE_AARCH64)
     frame[BIDE_FRAME_START] = bide_fiber_sign((uintptr_t)bide_fiber_start, (uintptr_t)top);
 #endif
