@@ -52,8 +52,8 @@ static void spawn_detached(void *arg, uint64_t count)
 static int measure(void *arg)
 {
     bool one = *(unsigned *)arg == 1;
-    bench_run("spawn, join", spawn_and_join, NULL, 10000, one ? "5" : "10");
-    bench_run("spawn 100, join them", spawn_many_and_join, NULL, 10000, one ? "2" : "4");
+    bench_run("spawn, join", spawn_and_join, NULL, 10000, one ? "1" : "3");
+    bench_run("spawn 100, join them", spawn_many_and_join, NULL, 10000, one ? "1" : "3");
     bench_run("spawn 100 detached, yield", spawn_detached, NULL, 10000, one ? "1" : "3");
     return 0;
 }

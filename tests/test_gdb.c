@@ -96,7 +96,7 @@ Test(gdb, a_suspended_task_has_its_own_backtrace_and_locals_and_nothing_is_chang
             "bide task 1 bt", "-ex", "continue", "--args", BIDE_GDB_PROGRAM, worker_counts[i]);
         look_for_reasons();
         const char *rest =
-            EXPECT(r.out, "bide_worker_leave (", "bide_event_wait (", "innermost_of_waiter (depth=1)",
+            EXPECT(r.out, "bide_worker_park (", "bide_event_wait (", "innermost_of_waiter (depth=1)",
                    "middle_of_waiter (depth=0)", " waiter (arg=", "bide_task_main (", "bide_fiber_start ()");
         expect_end(rest);
         rest = EXPECT(rest, "#0 ", "innermost_of_waiter (depth=1)", "bide_fiber_start ()",

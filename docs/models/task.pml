@@ -8,7 +8,8 @@
  *
  * With -DLIFE: the task ends while two join it (A is a task, and takes the slot of the joiner if it is free; B waits
  * in the ring, and is not there with -DALONE), one cancels it, and, with -DDETACH, somebody gives its handle up. The
- * record's next task begins at once.
+ * record's next task begins at once. With -DASIDE another one that joins is aside for the task (invariant 12) when that
+ * ends.
  *
  * PROPERTIES
  * S  No half context is resumed or looked at, and none runs twice. (`saved` when it is taken or looked at)
@@ -42,6 +43,11 @@
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DDETACH -DBUG_LAST_WAKES_NOBODY
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DDETACH -DBUG_END_KEEPS_NOTHING
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DBUG_UNPIN_FREES_NOTHING
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DDETACH
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DBUG_JOINED_WAKES_NOBODY
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DBUG_JOINED_WITHOUT_COMPARING
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DDETACH -DBUG_JOINED_WITHOUT_COMPARING
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 
@@ -348,9 +354,54 @@ inline clear(of_task, ok, last)
     fi
 }
 
+#ifdef ASIDE
+bool resumed = false;
+bool joined = false;
+
+/* bide_record_end_joined: RUNS and HELD at once, if there is nothing else. */
+inline end_joined()
+{
+    joiner = slot;
+    atomic {
+        if
+#ifdef BUG_JOINED_WITHOUT_COMPARING
+        :: generation == 0 ->
+#else
+        :: generation == 0 && RUNS && HELD && !RING && pins == 0 ->
+#endif
+            RUNS = false;
+            HELD = false;
+            generation = 1;
+            joined = true
+        :: else
+        fi
+    }
+    if
+    :: joined ->
+        joiner = joiner || slot;
+        /* Into a list of free ones. */
+        atomic { assert(pins == 0 && !ring_b); released++; assert(released == 1); slot = false }
+#ifndef BUG_JOINED_WAKES_NOBODY
+        if
+        :: joiner -> woken_a = true
+        :: else
+        fi
+#endif
+    :: else
+    fi
+}
+#endif
+
 proctype task()
 {
     bool ok, last, queue_it, batch_b, kept, joiner;
+#ifdef ASIDE
+    end_joined();
+    if
+    :: joined -> resumed = true; goto end
+    :: else
+    fi;
+#endif
 #ifdef BUG_LOOK_FOR_JOINER_FIRST
     joiner = slot;
 #endif
@@ -383,7 +434,12 @@ proctype task()
     if
     :: joiner -> woken_a = true
     :: else
-    fi
+    fi;
+#ifdef ASIDE
+    resumed = true;
+#endif
+end:
+    skip
 }
 
 /* Whether the handle was given up by the caller: HANDED_OVER, or STILL_RUNS, or FREED. */
@@ -485,6 +541,19 @@ proctype join_b()
     od
 }
 
+#ifdef ASIDE
+proctype join_aside()
+{
+    bool ok, last, queue_it, batch_b, kept, joiner;
+    byte result;
+    resumed;
+    if
+    :: joined -> atomic { handed++; assert(handed == 1) }
+    :: else -> give_up(false, false, result)
+    fi
+}
+#endif
+
 proctype cancel()
 {
     bool mine, last;
@@ -531,6 +600,9 @@ init {
         run join_b();
 #endif
         run cancel();
+#ifdef ASIDE
+        run join_aside();
+#endif
 #ifdef DETACH
         run detach()
 #endif

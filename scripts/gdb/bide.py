@@ -22,9 +22,9 @@ RUNS = 1
 CHUNK = 64
 
 # How a suspended fiber lies on its stack: the stack pointer, the registers in words of eight bytes from the
-# saved one on (the program counter's too), and how many words there are.
+# saved one on (the program counter's too), and how many words there are. On x86-64 what is needed is in the fiber.
 LAYOUTS = {
-    "i386:x86-64": ("rsp", {"r12": 0, "r13": 1, "r14": 2, "r15": 3, "rbx": 4, "rbp": 5, "rip": 6}, 7),
+    "i386:x86-64": ("rsp", {"rbp": "frame", "rip": "pc"}, 0),
     "aarch64": ("sp", dict([("x%d" % (19 + i), i) for i in range(12)] + [("pc", 11)]), 20),
     "riscv:rv64": ("sp", dict([("ra", 0), ("pc", 0), ("s0", 1), ("s1", 2)] +
                               [("s%d" % i, i + 1) for i in range(2, 12)]), 26),
@@ -127,11 +127,19 @@ class Unwinder(gdb.unwinder.Unwinder):
         self.task = None
         gdb.invalidate_cached_frames()
         name = architecture()
-        self.stack, self.registers, words = LAYOUTS[name]
+        self.stack, registers, words = LAYOUTS[name]
         self.counter = COUNTERS[name]
         self.top = stack_pointer()
-        self.frame = int(record["fiber"]["sp"])
-        self.end = self.frame + 8 * words
+        fiber = record["stack"]["fiber"]
+        frame = int(fiber["sp"])
+        self.end = frame + 8 * words
+        word = gdb.lookup_type("unsigned long").pointer()
+        self.values = {}
+        for register, place in registers.items():
+            if words == 0:
+                self.values[register] = int(fiber[place])
+            else:
+                self.values[register] = int(gdb.Value(frame + 8 * place).cast(word).dereference())
         self.task = plain(record["number"])
         gdb.invalidate_cached_frames()
 
@@ -151,11 +159,9 @@ class Unwinder(gdb.unwinder.Unwinder):
         frame.sp = sp
         frame.pc = pending.read_register(self.counter)
         unwound = pending.create_unwind_info(frame)
-        word = gdb.lookup_type("unsigned long").pointer()
-        for register, index in self.registers.items():
-            value = gdb.Value(self.frame + 8 * index).cast(word).dereference()
+        for register, value in self.values.items():
             kind = pending.read_register(register).type
-            unwound.add_saved_register(register, gdb.Value(int(value)).cast(kind))
+            unwound.add_saved_register(register, gdb.Value(value).cast(kind))
         unwound.add_saved_register(self.stack, gdb.Value(self.end).cast(sp.type))
         return unwound
 

@@ -99,6 +99,14 @@ static inline struct bide_runnable *bide_deque_pop_alone(struct bide_deque *dequ
     return bide_deque_get(deque, taken);
 }
 
+/* The oldest one, or NULL; the owner. Thieves may have it by now. */
+static inline struct bide_runnable *bide_deque_first(struct bide_deque *deque)
+{
+    uint32_t taken = (uint32_t)atomic_load_explicit(&deque->head, memory_order_relaxed);
+    bool empty = taken == atomic_load_explicit(&deque->tail, memory_order_relaxed);
+    return empty ? NULL : bide_deque_get(deque, taken);
+}
+
 /* Takes half of what is in `from`, rounded up, from its older end; the owner of `to`. Returns the oldest, and
  * the others are in `to`. NULL: it is empty, another thief is at it, or `to` is more than half full.
  * Lock-free, and does not try again: there are other queues. */

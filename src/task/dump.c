@@ -161,7 +161,7 @@ static void look_at_wait(struct bide_task_record *record, struct task_view *view
     }
     view->since = record->since;
     view->deadline = record->deadline;
-    view->in_use = (size_t)(record->stack->low + record->stack->size - (char *)record->fiber.sp);
+    view->in_use = (size_t)(record->stack->low + record->stack->size - (char *)record->stack->fiber.sp);
     bide_future_describe(record->awaiter.awaits, view->awaits, sizeof view->awaits);
     bide_task_let_go(record);
 }

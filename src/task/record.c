@@ -128,15 +128,40 @@ static void release(struct bide_worker *self, struct bide_task_record *record)
     give_back(self, record);
 }
 
+/* Tasks that are in turns would all have the same lines of the processor's caches on the tops of their stacks, which lie
+ * at a multiple of pages from each other: so each begins a little lower than its neighbour. Small stacks do not. */
+#define TOPS 32u
+#define TOP_STEP 64u
+
+/* A stack with a fiber that will run the task. NULL without memory. */
+static struct bide_stack *take_stack(struct bide_scheduler *scheduler, struct bide_worker *self,
+                                     unsigned shelf)
+{
+    struct bide_stack *stack = self && shelf == scheduler->default_shelf ? self->resting : NULL;
+    if (stack) {
+        self->resting = stack->next;
+        self->resting_count--;
+        stack->fiber.modes = bide_fiber_read_modes();
+        return stack;
+    }
+    if (bide_shelf_take(scheduler, self, shelf, &stack) != 0) return NULL;
+    size_t lower = (uintptr_t)stack->low / BIDE_STACK_GUARD % TOPS * TOP_STEP;
+    if (stack->size < BIDE_TASK_STACK) lower = 0;
+    bide_fiber_make(&stack->fiber, stack->low, stack->size - lower, bide_task_main, stack, true);
+    return stack;
+}
+
 struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struct bide_worker *self,
                                          unsigned shelf, bool held)
 {
     struct bide_task_record *record = take(self);
     if (!record) return NULL;
-    if (bide_shelf_take(scheduler, self, shelf, &record->stack) != 0) {
+    record->stack = take_stack(scheduler, self, shelf);
+    if (!record->stack) {
         give_back(self, record);
         return NULL;
     }
+    record->stack->user = record;
     record->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
     record->cx.budget_ = BIDE_BUDGET;
     record->cx.reactor_ = scheduler->reactor;
@@ -156,6 +181,7 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struc
     record->deferred = NULL;
     record->deferred_count = record->deferred_room = 0;
     record->limit.used = false;
+    record->aside = NULL;
     record->name = record->place = NULL;
     record->drop = NULL;
     if (held) {
@@ -163,7 +189,6 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struc
         uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
         atomic_store_explicit(&record->life, life | BIDE_TASK_HELD, memory_order_relaxed);
     }
-    bide_fiber_make(&record->fiber, record->stack->low, record->stack->size, bide_task_main, record, true);
     return record;
 }
 
@@ -236,14 +261,21 @@ static BIDE_OS_NOINLINE void forget_name(struct bide_task_record *record)
     bide_wait_unlock(wait_lock);
 }
 
-void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
+/* What the end of the task takes away first. */
+static inline void leave_record(struct bide_task_record *record)
 {
     if (record->name) forget_name(record);
-    bide_fiber_retire(&record->fiber);
-    bide_shelf_give(record->scheduler, self, record->stack);
-    if (record->deferred) free(record->deferred);
+    if (record->deferred) {
+        free(record->deferred);
+        record->deferred = NULL;
+    }
     /* relaxed: late wakes change nothing now or wake the next task for nothing */
     atomic_store_explicit(&record->state, BIDE_TASK_FREE, memory_order_relaxed);
+}
+
+void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
+{
+    leave_record(record);
     uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
     uint64_t before;
     do
@@ -258,6 +290,21 @@ void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
     else if (is_last(before, BIDE_TASK_RUNS))
         release(self, record);
     if (joiner) bide_task_wake(joiner);
+}
+
+bool bide_record_end_joined(struct bide_worker *self, struct bide_task_record *record)
+{
+    uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
+    if ((seen & BIDE_TASK_HAD) != (BIDE_TASK_RUNS | BIDE_TASK_HELD)) return false;
+    leave_record(record);
+    /* As in bide_record_give_up. */
+    struct bide_task_record *joiner = atomic_load(&record->joiner);
+    uint64_t after = (uint64_t)(generation_of(seen) + 1) << 32;
+    if (!atomic_compare_exchange_strong(&record->life, &seen, after)) return false;
+    if (!joiner) joiner = atomic_load(&record->joiner);
+    give_back(self, record);
+    if (joiner) bide_task_wake(joiner);
+    return true;
 }
 
 bool bide_record_pin(struct bide_task_record *record, uint32_t generation)
@@ -304,24 +351,17 @@ bool bide_record_is_held(struct bide_task_record *record, uint32_t generation)
     return generation_of(life) == generation && (life & BIDE_TASK_HELD) != 0;
 }
 
-/* Still the task of that generation, and to be joined. */
-static bool is_awaited(uint64_t life, uint32_t generation)
-{
-    uint64_t both = BIDE_TASK_RUNS | BIDE_TASK_HELD;
-    return generation_of(life) == generation && (life & both) == both;
-}
-
 bool bide_record_await(struct bide_task_record *record, uint32_t generation, bide_waiter *waiter,
                        bide_context *cx)
 {
     if (cx->waker_.wake == bide_task_wake) {
         struct bide_task_record *self = cx->waker_.arg, *joiner = NULL;
         if (atomic_compare_exchange_strong(&record->joiner, &joiner, self) || joiner == self)
-            return is_awaited(atomic_load(&record->life), generation);
+            return bide_record_is_awaited(atomic_load(&record->life), generation);
     }
     bide_os_mutex *wait_lock = bide_wait_lock(record);
     uint64_t seen = atomic_load(&record->life);
-    bool awaited = is_awaited(seen, generation);
+    bool awaited = bide_record_is_awaited(seen, generation);
     if (awaited && !(seen & BIDE_TASK_QUEUED))
         awaited = atomic_compare_exchange_strong(&record->life, &seen, seen | BIDE_TASK_QUEUED);
     if (awaited) {

@@ -66,28 +66,23 @@ void bide_task_let_go(struct bide_task_record *record)
     bide_worker_queue(record, false);
 }
 
-/* The verdict. If there is one the groups that the task has opened are cancelled too. */
-static int heed(struct bide_task_record *record)
-{
-    int verdict = bide_awaiter_verdict(&record->awaiter);
-    if (verdict) bide_group_cancel_owned(record);
-    return verdict;
-}
-
 int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly)
 {
     struct bide_task_record *record = bide_task_of(self);
-    int verdict = firmly ? 0 : heed(record);
+    int verdict = firmly ? 0 : bide_task_heed(record);
     if (verdict) return verdict;
     record->deadline = deadline;
     bool limited = !bide_is_never(deadline);
     int result = limited ? bide_limit_arm(record, deadline) : 0;
     /* One that waits for nothing, again and again, does not hold up the others. */
-    bide_worker_leave(record, result ? BIDE_LEFT_TO_YIELD : BIDE_LEFT_TO_PARK);
+    if (result)
+        bide_worker_yield(record);
+    else
+        bide_worker_park(record);
     if (limited && !result && bide_limit_fired(record) && !bide_before(bide_now(), deadline))
         result = BIDE_ETIMEDOUT;
     record->cx.budget_ = BIDE_BUDGET;
-    verdict = firmly ? 0 : heed(record);
+    verdict = firmly ? 0 : bide_task_heed(record);
     return verdict ? verdict : result;
 }
 
@@ -99,10 +94,8 @@ static void run_deferred(struct bide_task_record *record)
     }
 }
 
-void bide_task_main(void *arg)
+bool bide_task_run(struct bide_task_record *record)
 {
-    struct bide_task_record *record = arg;
-    bide_worker_arrive(atomic_load_explicit(&record->worker, memory_order_relaxed));
     int value = BIDE_ECANCELED;
     if (atomic_load(&record->awaiter.verdict)) {
         if (record->drop) record->drop(record->arg);
@@ -115,11 +108,11 @@ void bide_task_main(void *arg)
         run_deferred(record);
         if (record->locals) bide_locals_end(&record->locals);
     } while (record->deferred_count > 0);
-    if (!bide_worker_self()) bide_worker_return(record);
-    bide_limit_disarm(record);
+    if (!bide_worker_self()) return false;
+    if (record->limit.used) bide_limit_disarm(record);
     BIDE_ASSERT(!record->owned); /* a group that was not closed */
     if (record->group) bide_group_leave(record);
-    bide_worker_leave(record, BIDE_LEFT_FOR_GOOD);
+    return true;
 }
 
 struct bide_task_record *bide_task_current(void)
@@ -166,21 +159,6 @@ unsigned bide_task_worker(void)
 {
     struct bide_task_record *record = bide_task_current();
     return record ? atomic_load_explicit(&record->worker, memory_order_relaxed)->index + 1 : 0;
-}
-
-int bide_yield(void)
-{
-    struct bide_thread *thread = bide_thread_self();
-    if (!thread->awaiter) {
-        bide_os_thread_yield();
-        return 0;
-    }
-    if (thread->in_waker || thread->operation) return BIDE_EDEADLK;
-    struct bide_task_record *record = bide_task_of(thread->awaiter);
-    int verdict = heed(record);
-    if (verdict) return verdict;
-    bide_worker_leave(record, BIDE_LEFT_TO_YIELD);
-    return heed(record);
 }
 
 /* --- Spawning --- */
@@ -424,11 +402,28 @@ static int begin_to_join(bide_task_joining *joining, bide_context *cx)
     return bide_record_await(record, generation, &joining->waiter_, cx) ? BIDE_PENDING : BIDE_EINVAL;
 }
 
+/* The shortest way of a task that waits as long as it takes, for one that is the next to run here: invariant 12. `cx`:
+ * its own, if it may wait. */
+static bool join_next(bide_task task, int *value, bide_context *cx)
+{
+    struct bide_task_record *record = task.record_;
+    if (!cx || !record) return false;
+    struct bide_task_record *self = bide_task_current();
+    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+    if (record == self || !bide_record_is_awaited(life, task.generation_)) return false;
+    if (!bide_worker_hand_over(self, record)) return false;
+    cx->budget_ = BIDE_BUDGET;
+    if (value) *value = self->joined_value;
+    return true;
+}
+
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
 {
+    bide_context *cx = bide_await_context();
+    if (bide_is_never(deadline) && join_next(task, value, cx)) return 0;
     bide_task_joining joining;
     bide_task_joining_init(&joining, task);
-    int error = begin_to_join(&joining, bide_await_context());
+    int error = begin_to_join(&joining, cx);
     if (error != BIDE_READY) {
         error = error == BIDE_PENDING ? bide_await_rest(&joining.future, deadline)
                                       : bide_await(&joining.future, deadline);

@@ -52,6 +52,15 @@
  *    (thread.queueing); in between a wake on the same thread, which only a handler's can be, leaves the task in
  *    the thread's list late_tasks, and the second call queues it.
  *
+ * 12. A task that joins one which is the next to run here hands it the worker: it is the other's `aside`, AWAKE, and in
+ *    no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it is queued
+ *    when the other one waits or yields first, and joins as if it had not tried. So a task aside is in the hands of one
+ *    that runs, or is queued (invariant 1), and what it waits for is no wait yet.
+ * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's next is
+ *    switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those that rest with
+ *    the worker; only its own thread takes from these, and not before it has left the stack. If too many rest, the
+ *    fiber is left for good, and the stack given back by whoever the worker runs next.
+ *
  * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
@@ -114,8 +123,7 @@ struct bide_task_record {
     _Atomic int value; /* relaxed: published by the end of RUNS */
 
     /* The task's own, or of who is about to run it. */
-    struct bide_fiber fiber;
-    struct bide_stack *stack;
+    struct bide_stack *stack; /* and the fiber on it */
     bide_task_function function;
     void *arg;
     void (*drop)(void *arg);
@@ -133,6 +141,11 @@ struct bide_task_record {
     bool is_main; /* its end is the scheduler's */
     struct bide_limit limit;
     struct bide_task_record *next_free;
+
+    /* Invariant 12. */
+    struct bide_task_record *aside;
+    bool joined; /* what it waited for while it was aside has ended, and is joined */
+    int joined_value;
 };
 
 /* Free records, without a lock. */
@@ -152,8 +165,11 @@ static inline void bide_count(_Atomic uint64_t *count)
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-/* What a worker's successor does for the task that was left. */
-enum { BIDE_LEFT_NOBODY, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_FOR_GOOD };
+/* What a worker's successor does for what was left: parks or queues the task `left`, or gives back `left_stack`. */
+enum { BIDE_LEFT_NOTHING, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_FOR_GOOD };
+
+/* So many stacks rest with a worker, as tasks that end together leave them. */
+#define BIDE_RESTING 128u
 
 struct bide_worker {
     struct bide_deque deque; /* first, for it begins on a cache line */
@@ -163,6 +179,8 @@ struct bide_worker {
     bool inbox_had_turn;            /* the last one from ring or inbox was from the inbox */
     bool alone;                     /* there are no other workers: no thieves, and nobody to call */
     struct bide_stack_cache stacks; /* of the default size */
+    struct bide_stack *resting;     /* likewise: invariant 13 */
+    unsigned resting_count;
     struct bide_record_cache records;
     _Atomic size_t credits;
     struct bide_fiber fiber; /* the thread's own stack, where work is looked for */
@@ -170,6 +188,7 @@ struct bide_worker {
     struct bide_thread *thread_data;
     _Atomic(struct bide_task_record *) current; /* NULL: none; its own, and read by who dumps */
     struct bide_task_record *left;
+    struct bide_stack *left_stack;
     struct bide_parker *parker;
     bide_os_thread thread;
     bide_instant now; /* when it looked at the reactor last */
@@ -289,13 +308,24 @@ struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struc
                                          unsigned shelf, bool held);
 void bide_record_publish(struct bide_task_record *record);
 
-/* The task is gone: wakes joiners, and frees the record if nobody else has it. */
+/* The task is gone: wakes joiners, and frees the record if nobody else has it. The stack is the caller's. */
 void bide_record_end(struct bide_worker *self, struct bide_task_record *record);
+
+/* The same, and gives its handle up for somebody who joins it. False: the handle is another one's by now, or somebody
+ * looks at the record, and nothing is done. */
+bool bide_record_end_joined(struct bide_worker *self, struct bide_task_record *record);
 
 /* Keeps a record whose task is not gone from becoming another one's. False: it is gone, or is not of that
  * generation. */
 bool bide_record_pin(struct bide_task_record *record, uint32_t generation);
 void bide_record_unpin(struct bide_task_record *record);
+
+/* Still the task of that generation, and to be joined. */
+static inline bool bide_record_is_awaited(uint64_t life, uint32_t generation)
+{
+    uint64_t both = BIDE_TASK_RUNS | BIDE_TASK_HELD;
+    return (uint32_t)(life >> 32) == generation && (life & both) == both;
+}
 
 /* Whether the handle can be joined or detached. */
 bool bide_record_is_held(struct bide_task_record *record, uint32_t generation);
@@ -368,6 +398,25 @@ extern _Atomic bool bide_overflow_watched;
 /* Gives the calling thread, which is the worker's, a stack to tell of an overflow on. */
 void bide_overflow_equip(struct bide_worker *worker);
 
+/* --- turn.c --- */
+
+/* Leaves the current task for the worker's next, which parks it unless it is woken already, or queues it. Returns when
+ * it is resumed, on whatever thread. */
+void bide_worker_park(struct bide_task_record *self);
+void bide_worker_yield(struct bide_task_record *self);
+
+/* Runs `to`, for whose end the current task waits, if that is next: invariant 12. Returns whether it was joined. */
+bool bide_worker_hand_over(struct bide_task_record *self, struct bide_task_record *to);
+
+/* What stacks of tasks run, with the stack. */
+void bide_task_main(void *stack);
+
+/* On the worker's own stack: what was left when it was switched to. */
+void bide_worker_arrive(struct bide_worker *self);
+
+/* On the worker's own stack: ends the fibers that rest with it, and gives their stacks back. */
+void bide_worker_dismiss(struct bide_worker *self);
+
 /* --- worker.c --- */
 
 /* The worker whose thread this is; NULL: none. Never inlined: a task may have changed threads. */
@@ -380,23 +429,45 @@ void bide_worker_queue(struct bide_task_record *record, bool fresh);
 /* The main task, by a thread that is not yet the worker that it will be. */
 void bide_worker_queue_main(struct bide_task_record *record);
 
-/* Leaves the current task for the worker's next, which makes of it what `left_for` says. Returns when it is
- * resumed, on whatever thread; never for BIDE_LEFT_FOR_GOOD. */
-void bide_worker_leave(struct bide_task_record *self, int left_for);
-
-/* In the child of the task that forked: ends it, and its worker with it. */
-_Noreturn void bide_worker_return(struct bide_task_record *self);
-
-/* What a task's fiber does first: the arrival, on the worker that runs it. */
-void bide_worker_arrive(struct bide_worker *self);
-
 /* Runs tasks until the scheduler has finished. */
 void bide_worker_run(struct bide_worker *worker);
 
+/* What a worker counts at once in scheduler.live. */
+#define BIDE_CREDITS ((size_t)64)
+
+/* Takes so many out of scheduler.live; the last ones end it. */
+void bide_worker_settle(struct bide_scheduler *scheduler, size_t count);
+
+/* Written by the worker alone, read by who counts tasks. */
+static inline size_t bide_worker_credits(struct bide_worker *worker)
+{
+    return atomic_load_explicit(&worker->credits, memory_order_relaxed);
+}
+
 /* Counts a task that is about to be spawned, and one that is gone; the last one ends the scheduler. `self`:
  * the calling worker of the scheduler, or NULL. */
-void bide_worker_come(struct bide_scheduler *scheduler, struct bide_worker *self);
-void bide_worker_gone(struct bide_scheduler *scheduler, struct bide_worker *self);
+static inline void bide_worker_come(struct bide_scheduler *scheduler, struct bide_worker *self)
+{
+    size_t credits = self ? bide_worker_credits(self) : 0;
+    if (credits == 0) {
+        /* seq_cst, as `closing`: who counts a task and then finds that the end has not begun is waited for */
+        atomic_fetch_add(&scheduler->live, self ? BIDE_CREDITS : 1);
+        credits = BIDE_CREDITS;
+    }
+    if (self) atomic_store_explicit(&self->credits, credits - 1, memory_order_relaxed);
+}
+
+static inline void bide_worker_gone(struct bide_scheduler *scheduler, struct bide_worker *self)
+{
+    if (!self) {
+        bide_worker_settle(scheduler, 1);
+        return;
+    }
+    size_t credits = bide_worker_credits(self) + 1;
+    bool surplus = credits == 2 * BIDE_CREDITS;
+    atomic_store_explicit(&self->credits, surplus ? BIDE_CREDITS : credits, memory_order_relaxed);
+    if (surplus) bide_worker_settle(scheduler, BIDE_CREDITS);
+}
 
 /* How many tasks there are, while none comes or goes. */
 size_t bide_worker_tasks(struct bide_scheduler *scheduler);
@@ -415,8 +486,17 @@ void bide_limit_disarm(struct bide_task_record *record);
 
 /* --- task.c --- */
 
-/* The body of every task's fiber. */
-void bide_task_main(void *arg);
+/* Runs the task's body, and its clean-up. False: this is the child of a fork by then, and there is no worker. */
+bool bide_task_run(struct bide_task_record *record);
+
+/* The verdict. If there is one the groups that the task has opened are cancelled too. */
+void bide_group_cancel_owned(const struct bide_task_record *record);
+static inline int bide_task_heed(struct bide_task_record *record)
+{
+    int verdict = bide_awaiter_verdict(&record->awaiter);
+    if (verdict) bide_group_cancel_owned(record);
+    return verdict;
+}
 
 /* The waker of every task: any thread, any time, for whatever task has the record. */
 void bide_task_wake(void *record);
