@@ -21,42 +21,39 @@
 
 /* Those that a compiler may use if it is told of the processor. */
 #if defined(__AVX512F__)
-#define BIDE_SWITCH_AVX512                                                                                     \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26",       \
+#define BIDE_SWITCH_AVX512                                                                               \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25", "xmm26", \
         "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5", "k6", "k7"
 #else
 #define BIDE_SWITCH_AVX512
 #endif
 #if defined(__APX_F__)
-#define BIDE_SWITCH_APX                                                                                        \
-    , "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", "r30", \
-        "r31"
+#define BIDE_SWITCH_APX                                                                                 \
+    , "r16", "r17", "r18", "r19", "r20", "r21", "r22", "r23", "r24", "r25", "r26", "r27", "r28", "r29", \
+        "r30", "r31"
 #else
 #define BIDE_SWITCH_APX
 #endif
 
-#define BIDE_SWITCH_QUOTED_(tokens) #tokens
-#define BIDE_SWITCH_QUOTED(tokens) BIDE_SWITCH_QUOTED_(tokens)
-#define BIDE_SWITCH_AT(offset, base) BIDE_SWITCH_QUOTED(offset) "(%%" base ")"
-
-/* `modes`: the instructions that save and load the modes, or none. */
-#define BIDE_SWITCH(modes, from, to)                                                                           \
-    __asm__ volatile(modes "movq %%rsp, " BIDE_SWITCH_AT(BIDE_FIBER_SP, "rdi") "\n\t"                          \
-                           "movq %%rbp, " BIDE_SWITCH_AT(BIDE_FIBER_FRAME, "rdi") "\n\t"                       \
-                           "leaq 1f(%%rip), %%rax\n\t"                                                         \
-                           "movq %%rax, " BIDE_SWITCH_AT(BIDE_FIBER_PC, "rdi") "\n\t"                          \
-                           "movq " BIDE_SWITCH_AT(BIDE_FIBER_PC, "rsi") ", %%rax\n\t"                          \
-                           "movq " BIDE_SWITCH_AT(BIDE_FIBER_FRAME, "rsi") ", %%rbp\n\t"                       \
-                           "movq " BIDE_SWITCH_AT(BIDE_FIBER_SP, "rsi") ", %%rsp\n\t"                          \
-                           "notrack jmpq *%%rax\n"                                                             \
-                           "1:\n\t"                                                                            \
-                     : "+D"(from), "+S"(to)                                                                    \
-                     :                                                                                         \
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",       \
-                       "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",         \
-                       "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)",  \
-                       "st(4)", "st(5)", "st(6)", "st(7)", "memory",                                           \
-                       "cc" BIDE_SWITCH_AVX512 BIDE_SWITCH_APX)
+/* `before`: the instructions that save and load the modes, or none. */
+#define BIDE_SWITCH(before, from, to)                                                                       \
+    __asm__ volatile(                                                                                       \
+        before "movq %%rsp, %c[sp](%%rdi)\n\t"                                                              \
+               "movq %%rbp, %c[frame](%%rdi)\n\t"                                                           \
+               "leaq 1f(%%rip), %%rax\n\t"                                                                  \
+               "movq %%rax, %c[pc](%%rdi)\n\t"                                                              \
+               "movq %c[pc](%%rsi), %%rax\n\t"                                                              \
+               "movq %c[frame](%%rsi), %%rbp\n\t"                                                           \
+               "movq %c[sp](%%rsi), %%rsp\n\t"                                                              \
+               "notrack jmpq *%%rax\n"                                                                      \
+               "1:\n\t"                                                                                     \
+        : "+D"(from), "+S"(to)                                                                              \
+        : [sp] "i"(BIDE_FIBER_SP), [modes] "i"(BIDE_FIBER_MODES), [control] "i"(BIDE_FIBER_MODES + 4),      \
+          [pc] "i"(BIDE_FIBER_PC), [frame] "i"(BIDE_FIBER_FRAME)                                            \
+        : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm0", "xmm1", \
+          "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12",        \
+          "xmm13", "xmm14", "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)",   \
+          "memory", "cc" BIDE_SWITCH_AVX512 BIDE_SWITCH_APX)
 
 static inline void bide_fiber_swap(struct bide_fiber *from, struct bide_fiber *to)
 {
@@ -65,10 +62,10 @@ static inline void bide_fiber_swap(struct bide_fiber *from, struct bide_fiber *t
 
 static inline void bide_fiber_swap_modes(struct bide_fiber *from, struct bide_fiber *to)
 {
-    BIDE_SWITCH("stmxcsr " BIDE_SWITCH_AT(BIDE_FIBER_MODES, "rdi") "\n\t"
-                "fnstcw 4+" BIDE_SWITCH_AT(BIDE_FIBER_MODES, "rdi") "\n\t"
-                "ldmxcsr " BIDE_SWITCH_AT(BIDE_FIBER_MODES, "rsi") "\n\t"
-                "fldcw 4+" BIDE_SWITCH_AT(BIDE_FIBER_MODES, "rsi") "\n\t",
+    BIDE_SWITCH("stmxcsr %c[modes](%%rdi)\n\t"
+                "fnstcw %c[control](%%rdi)\n\t"
+                "ldmxcsr %c[modes](%%rsi)\n\t"
+                "fldcw %c[control](%%rsi)\n\t",
                 from, to);
 }
 

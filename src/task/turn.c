@@ -65,7 +65,8 @@ static BIDE_OS_NOINLINE void queue_aside(struct bide_worker *self, struct bide_t
 }
 
 /* To the task, or to the worker's own stack, and back at some time. */
-static inline void go(struct bide_worker *self, struct bide_task_record *record, struct bide_task_record *next)
+static inline void go(struct bide_worker *self, struct bide_task_record *record,
+                      struct bide_task_record *next)
 {
     BIDE_ASSERT(atomic_load_explicit(&self->current, memory_order_relaxed) == record &&
                 self == bide_worker_self());
