@@ -26,6 +26,7 @@
  * MUST-FAIL: -DSOURCE -DSAFETY -m100000 -DBUG_LINK_WITHOUT_LOOK
  * MUST-FAIL: -DSOURCE -DSAFETY -m100000 -DBUG_TAKE_THEN_READY
  * MUST-FAIL: -DSOURCE -DSAFETY -m100000 -DBUG_DRAINED_OVER_EVENT
+ * MUST-FAIL: -DSOURCE -DSAFETY -m100000 -DBUG_STORED_WHILE_FIRING
  * CHECK: -DCLOSE -DSAFETY -DCOLLAPSE -m100000
  * MUST-FAIL: -DCLOSE -DSAFETY -m100000 -DBUG_CLOSE_BEFORE_PINS
  * MUST-FAIL: -DCLOSE -DSAFETY -m100000 -DBUG_BATCH_UNLINKED_AT_ONCE
@@ -134,15 +135,34 @@ inline any(ring, w)
     fi
 }
 
+/* bide_waiter_change, with the lock held: a store, if there is nobody who may change the state in between. */
+byte was; /* a local of whoever has the lock */
+inline change(w, by)
+{
+    was = state[w];
+    if
+#ifdef BUG_STORED_WHILE_FIRING
+    :: true ->
+#else
+    :: was < AWAITED ->
+#endif
+        d_step { assert(alive[w]); state[w] = was + (by); was = 0 }
+#ifndef BUG_STORED_WHILE_FIRING
+    :: else ->
+        d_step { assert(alive[w]); state[w] = state[w] + (by); was = 0 }
+#endif
+    fi
+}
+
 /* bide_waiter_link */
 inline link(w, k)
 {
     d_step {
         assert(alive[w] && !(state[w] & LINKED) && place[w] == NOWHERE);
         waker[w] = k;
-        place[w] = QUEUE;
-        state[w] = state[w] | LINKED
+        place[w] = QUEUE
     }
+    change(w, LINKED)
 }
 
 /* bide_waiter_unlink */
@@ -150,9 +170,9 @@ inline unlink(w)
 {
     d_step {
         assert(alive[w] && (state[w] & LINKED) && place[w] != NOWHERE);
-        place[w] = NOWHERE;
-        state[w] = state[w] - LINKED
+        place[w] = NOWHERE
     }
+    change(w, -LINKED)
 }
 
 /* bide_waiter_take: the wake is (k, w) and what to lower afterwards, f. */
@@ -164,22 +184,21 @@ inline take(w, k, f)
     d_step {
         assert(alive[w] && place[w] != NOWHERE);
         k = waker[w];
-        place[w] = NOWHERE
-    }
-    d_step {
-        assert(alive[w]);
-#if !defined(BUG_LOWERED_IN_TWO_STEPS) && !defined(BUG_BATCH_UNLINKED_AT_ONCE)
-        assert(state[w] & LINKED);
-        state[w] = state[w] - LINKED;
-#endif
+        place[w] = NOWHERE;
         f = NONE;
 #ifndef BUG_NOT_FIRING
         if
-        :: k != STABLE -> state[w] = state[w] + FIRING; f = w
+        :: k != STABLE -> f = w
         :: else
         fi
 #endif
     }
+#if !defined(BUG_LOWERED_IN_TWO_STEPS) && !defined(BUG_BATCH_UNLINKED_AT_ONCE)
+    assert(state[w] & LINKED);
+    change(w, (f == NONE -> 0 : FIRING) - LINKED)
+#else
+    change(w, (f == NONE -> 0 : FIRING))
+#endif
 }
 
 /* bide_wake_run */

@@ -19,7 +19,7 @@
  *    found: a granted waiter that is cancelled reports BIDE_COMPLETED, and no set is lost between the two.
  * 5. WAITED changes only under the wait lock, and equals "queue not empty" whenever the lock is free.
  *
- * Signal handlers: see invariant 7 in waiter.h. A handler that finds its own thread inside a wait lock
+ * Signal handlers: see invariant 8 in waiter.h. A handler that finds its own thread inside a wait lock
  * links the event into the thread's pending list; the unlock finishes the job. The event stays SETTING
  * meanwhile, so it cannot go away (3).
  *

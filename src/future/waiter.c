@@ -95,21 +95,14 @@ void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, u
     waiter->waker_ = waker;
     waiter->flags_ = flags;
     bide_ring_append(queue, &waiter->link_);
-    _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);
-    /* relaxed: others look at the state only under the lock, or when they lower FIRING. An idle one nobody else
-     * changes: a store does, which is no locked operation. */
-    if (atomic_load_explicit(state, memory_order_relaxed) == 0)
-        atomic_store_explicit(state, BIDE_WAITER_LINKED, memory_order_relaxed);
-    else
-        atomic_fetch_or_explicit(state, BIDE_WAITER_LINKED, memory_order_relaxed);
+    bide_waiter_change(waiter, BIDE_WAITER_LINKED);
 }
 
 void bide_waiter_unlink(bide_waiter *waiter)
 {
     BIDE_ASSERT(bide_waiter_state(waiter) & BIDE_WAITER_LINKED); /* invariant 1 */
     bide_ring_remove(&waiter->link_);
-    atomic_fetch_and_explicit(BIDE_ATOMIC_U32(&waiter->state_), ~(uint32_t)BIDE_WAITER_LINKED,
-                              memory_order_release);
+    bide_waiter_change(waiter, -(uint32_t)BIDE_WAITER_LINKED);
 }
 
 /* Takes a LINKED waiter out in one step from LINKED to `grant`, with FIRING if need be, so that the owner never
@@ -119,16 +112,10 @@ static void take_out(bide_waiter *waiter, struct bide_wake *wake, uint32_t grant
 {
     BIDE_ASSERT(bide_waiter_state(waiter) & BIDE_WAITER_LINKED); /* invariant 1 */
     bool stable = (waiter->flags_ & BIDE_WAITER_STABLE) != 0;
-    _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);
     bide_ring_remove(&waiter->link_);
     wake->waker = waiter->waker_;
     wake->firing = stable ? NULL : waiter;
-    uint32_t more = grant - BIDE_WAITER_LINKED;
-    if (stable) /* never FIRING, so that only who has the lock changes it: a store does */
-        atomic_store_explicit(state, atomic_load_explicit(state, memory_order_relaxed) + more,
-                              memory_order_release);
-    else
-        atomic_fetch_add_explicit(state, more + BIDE_WAITER_FIRING, memory_order_release);
+    bide_waiter_change(waiter, grant - BIDE_WAITER_LINKED + (stable ? 0u : BIDE_WAITER_FIRING));
 }
 
 void bide_waiter_take(bide_waiter *waiter, struct bide_wake *wake)

@@ -26,7 +26,9 @@
  *    the lock, so that unlinking by a cancel takes a member out of the batch and it never fires.
  * 6. No wait lock is held while a waker runs. Wait locks do not nest, and no other lock is taken under one:
  *    whoever holds the other may be interrupted by a signal handler that waits for this one.
- * 7. A signal handler may interrupt a thread inside a wait lock: bide_event_set sees wait_locks > 0 then
+ * 7. A waiter that is neither FIRING nor AWAITED is changed by those alone who hold the wait lock: AWAITED comes only
+ *    while it is FIRING, and FIRING only under the lock.
+ * 8. A signal handler may interrupt a thread inside a wait lock: bide_event_set sees wait_locks > 0 then
  *    and leaves the event in pending_events, which the unlock drains.
  *
  * docs/models/waiter.pml is this protocol as a model.
@@ -87,6 +89,19 @@ static inline uint32_t bide_waiter_state(const bide_waiter *waiter)
      * of the waiter come before the owner's reuse */
     return atomic_load_explicit(BIDE_ATOMIC_U32(&((bide_waiter *)(uintptr_t)waiter)->state_),
                                 memory_order_acquire);
+}
+
+/* Adds to the state. Lock held. What is neither FIRING nor AWAITED nobody changes without the lock: a store does,
+ * which is no locked operation and does not wait for the stores before it. */
+static inline void bide_waiter_change(bide_waiter *waiter, uint32_t by)
+{
+    _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);
+    uint32_t seen = atomic_load_explicit(state, memory_order_relaxed);
+    /* release: pairs with bide_waiter_state() */
+    if (seen < BIDE_WAITER_AWAITED)
+        atomic_store_explicit(state, seen + by, memory_order_release);
+    else
+        atomic_fetch_add_explicit(state, by, memory_order_release);
 }
 
 /* Rings: the head is a link too, so that a node leaves without knowing whose it is. */

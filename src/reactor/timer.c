@@ -111,7 +111,7 @@ static int arm(bide_timer *timer, const bide_context *cx, bool background, bool 
     bide_ring_init(&waiter->link_);
     waiter->waker_ = cx->waker_;
     waiter->flags_ = (waiter->flags_ & ~(uint32_t)BIDE_WAITER_FLAGS) | flags;
-    atomic_fetch_or_explicit(BIDE_ATOMIC_U32(&waiter->state_), BIDE_WAITER_LINKED, memory_order_relaxed);
+    bide_waiter_change(waiter, BIDE_WAITER_LINKED);
     *interrupt = earliest && bide_driver_sleeps_past(reactor, key(timer));
     return 0;
 }
