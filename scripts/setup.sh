@@ -3,6 +3,7 @@
 #
 #   sh scripts/setup.sh          to build and run the tests
 #   sh scripts/setup.sh all      to run every check of .ci/run as well
+#   sh scripts/setup.sh bench    to measure side by side with peers (scripts/bench.sh)
 #
 # Uses apt-get, as root or through sudo. Elsewhere it names what is missing, and fails unless the build can do
 # without it: see without().
@@ -35,6 +36,13 @@ has ninja || want ninja-build
 [ -e /usr/include/cjson/cJSON.h ] || want libcjson-dev
 has openssl || want openssl
 
+if [ "${1-}" = all ] || [ "${1-}" = bench ]; then
+    has python3 || want python3
+    has taskset || want util-linux
+    has strace || want strace
+fi
+[ "${1-}" != bench ] || has gnuplot || want gnuplot-nox
+
 if [ "${1-}" = all ]; then
     has g++ || want g++
     has nm || want binutils
@@ -52,7 +60,6 @@ if [ "${1-}" = all ]; then
         [ -e "$(clang -print-file-name=libclang_rt.fuzzer-$(uname -m).a 2>/dev/null)" ] || want libclang-rt-14-dev
     # What the tests of connections and of http_get have at the other end. They skip what is not there.
     has ip || want iproute2
-    has python3 || want python3
     has socat || want socat
     has nc || want netcat-openbsd
     has gdb || want gdb

@@ -1,0 +1,81 @@
+/* libuv: streams, a buffer and a write request for each connection; a write is tried at once (uv_try_write).
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#define _GNU_SOURCE
+#include "peer.h"
+
+#include <uv.h>
+
+struct connection {
+    uv_tcp_t tcp;
+    uv_write_t write;
+    char buffer[PEER_BUFFER];
+};
+
+static uv_loop_t *loop;
+
+static void on_close(uv_handle_t *handle)
+{
+    free(handle->data);
+}
+
+static void give_buffer(uv_handle_t *handle, size_t wanted, uv_buf_t *buffer)
+{
+    struct connection *connection = handle->data;
+    (void)wanted;
+    *buffer = uv_buf_init(connection->buffer, sizeof connection->buffer);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer);
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct connection *connection = request->data;
+    if (status == 0) status = uv_read_start((uv_stream_t *)&connection->tcp, give_buffer, on_read);
+    if (status != 0 && !uv_is_closing((uv_handle_t *)&connection->tcp))
+        uv_close((uv_handle_t *)&connection->tcp, on_close);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buffer)
+{
+    struct connection *connection = stream->data;
+    if (count == 0) return;
+    if (count < 0) {
+        uv_close((uv_handle_t *)stream, on_close);
+        return;
+    }
+    uv_buf_t whole = uv_buf_init(buffer->base, (unsigned)count);
+    int sent = uv_try_write(stream, &whole, 1);
+    if (sent == count) return;
+    if (sent < 0) sent = 0;
+    /* The buffer is in use until the rest is out. */
+    (void)uv_read_stop(stream);
+    uv_buf_t rest = uv_buf_init(buffer->base + sent, (unsigned)(count - sent));
+    connection->write.data = connection;
+    if (uv_write(&connection->write, stream, &rest, 1, on_written) != 0)
+        uv_close((uv_handle_t *)stream, on_close);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct connection *connection = status == 0 ? malloc(sizeof *connection) : NULL;
+    if (!connection) return;
+    (void)uv_tcp_init(loop, &connection->tcp);
+    connection->tcp.data = connection;
+    if (uv_accept(listener, (uv_stream_t *)&connection->tcp) != 0) {
+        uv_close((uv_handle_t *)&connection->tcp, on_close);
+        return;
+    }
+    (void)uv_tcp_nodelay(&connection->tcp, 1);
+    (void)uv_read_start((uv_stream_t *)&connection->tcp, give_buffer, on_read);
+}
+
+int main(int argc, char **argv)
+{
+    int fd = peer_listen(argc > 1 ? argv[1] : "127.0.0.1:0");
+    uv_tcp_t listener;
+    loop = uv_default_loop();
+    peer_check(uv_tcp_init(loop, &listener) == 0 && uv_tcp_open(&listener, fd) == 0 &&
+                   uv_listen((uv_stream_t *)&listener, PEER_BACKLOG, on_connection) == 0,
+               "uv_listen");
+    return uv_run(loop, UV_RUN_DEFAULT);
+}
