@@ -317,7 +317,7 @@ static void take_fails(void)
 Test(stack, a_shortage_is_an_error_that_leaves_nothing_behind)
 {
     open_pool(0, 0, 0);
-    fail_calloc = 1;
+    fail_alloc = 1;
     take_fails();
     fail_mmap = 1;
     take_fails();

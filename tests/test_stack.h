@@ -14,7 +14,7 @@
 
 static int fail_mmap;       /* the n-th call from now on fails; 0: none */
 static int fail_mprotect;   /* the same */
-static int fail_calloc;     /* the same */
+static int fail_alloc;      /* the same */
 static bool guards_split;   /* as before Linux 6.13 */
 static size_t map_limit;    /* 0: the system's */
 static _Atomic long mapped; /* bytes */
@@ -68,11 +68,11 @@ int __wrap_mprotect(void *address, size_t length, int protection)
     return __real_mprotect(address, length, protection);
 }
 
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_calloc(size_t count, size_t size)
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    return fails(&fail_calloc) ? NULL : __real_calloc(count, size);
+    return fails(&fail_alloc) ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 size_t __real_bide_os_pages_map_limit(void);

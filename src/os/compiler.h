@@ -15,6 +15,8 @@
 #endif
 /* Keeps a rare path out of the common one, which then saves no registers. */
 #define BIDE_OS_NOINLINE __attribute__((noinline))
+/* For what is short only once the compiler knows the arguments. */
+#define BIDE_OS_INLINE inline __attribute__((always_inline))
 /* Memory that will be used soon. The address need not be valid: a hint never faults. */
 #define BIDE_OS_PREFETCH(address) __builtin_prefetch(address)
 /* Thread-local data whose address is a register plus a constant (initial-exec), so that a signal handler on a
@@ -24,6 +26,7 @@
 #else
 #define BIDE_OS_PRINTF(format_, first)
 #define BIDE_OS_NOINLINE
+#define BIDE_OS_INLINE inline
 #define BIDE_OS_PREFETCH(address) ((void)(address))
 #define BIDE_OS_STATIC_TLS
 #endif

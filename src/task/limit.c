@@ -11,10 +11,10 @@
 #include "future/future.h"
 #include "reactor/reactor.h"
 
-static bool is_armed(const struct bide_limit *limit)
+static bool is_armed(const struct bide_task_record *record)
 {
     /* acquire within: the firing thread's last access came before */
-    return limit->used && (bide_waiter_state(&limit->timer.waiter_) & BIDE_WAITER_LINKED) != 0;
+    return record->limited && (bide_waiter_state(&record->limit.timer.waiter_) & BIDE_WAITER_LINKED) != 0;
 }
 
 void bide_task_init_timer(bide_timer *timer, bide_instant deadline)
@@ -29,7 +29,7 @@ void bide_task_init_timer(bide_timer *timer, bide_instant deadline)
 int bide_limit_arm(struct bide_task_record *record, bide_instant deadline)
 {
     struct bide_limit *limit = &record->limit;
-    if (is_armed(limit)) {
+    if (is_armed(record)) {
         /* If it fires just now, this wait has its wake. */
         if (!bide_before(deadline, limit->armed_for)) return 0;
         limit->armed_for = deadline;
@@ -37,7 +37,7 @@ int bide_limit_arm(struct bide_task_record *record, bide_instant deadline)
     }
     bide_task_init_timer(&limit->timer, deadline);
     limit->armed_for = deadline;
-    limit->used = true;
+    record->limited = true;
     record->cx.budget_ = BIDE_BUDGET;
     if (bide_future_poll(&limit->timer.future, &record->cx) == BIDE_PENDING) return 0;
     int error = bide_timer_error(&limit->timer);
@@ -46,10 +46,10 @@ int bide_limit_arm(struct bide_task_record *record, bide_instant deadline)
 
 bool bide_limit_fired(const struct bide_task_record *record)
 {
-    return !is_armed(&record->limit);
+    return !is_armed(record);
 }
 
 void bide_limit_disarm(struct bide_task_record *record)
 {
-    if (is_armed(&record->limit)) (void)bide_future_cancel(&record->limit.timer.future, &record->cx);
+    if (is_armed(record)) (void)bide_future_cancel(&record->limit.timer.future, &record->cx);
 }

@@ -85,7 +85,25 @@ static inline struct bide_task_record *bide_worker_from_own(struct bide_worker *
     return record ? record : bide_worker_from_slot(self);
 }
 
+/* A task that has not begun, by the worker that spawns it. */
+static inline void bide_worker_queue_fresh(struct bide_worker *self, struct bide_task_record *record)
+{
+    bide_queueing_begin(self->thread_data);
+    bide_count(&self->counts.spawned);
+    bide_worker_push(self, record);
+    bide_queueing_end(self->thread_data);
+}
+
 /* --- Switching --- */
+
+/* The rest of what follows. */
+bool bide_worker_renew(struct bide_worker *self);
+
+/* Whether it may go on to the next task. If not it looks around first, on its own stack. */
+static inline bool bide_worker_has_turns(struct bide_worker *self)
+{
+    return self->turns_left > 0 || bide_worker_renew(self);
+}
 
 /* The worker is about to switch to the task; NULL: to its own stack. */
 static inline void bide_worker_prepare(struct bide_worker *self, struct bide_task_record *record)

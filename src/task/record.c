@@ -3,18 +3,17 @@
  * A free record is in the list of a worker, or in the one for all; between the two they go in batches.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "task/task.h"
+#include "task/record.h"
 
+#include "os/aligned.h"
+#include "os/assert.h"
 #include "os/compiler.h"
 #include "os/fence.h"
 
-#include <stdlib.h>
+#include <string.h>
 
 /* Records are made by the chunk. */
 #define CHUNK 64
-
-/* A worker has less than twice as many free ones. */
-#define BATCH 32u
 
 struct chunk {
     struct chunk *next;
@@ -22,7 +21,7 @@ struct chunk {
 };
 
 static bide_os_mutex lock; /* guards the free list, and the adding of chunks */
-static struct bide_task_record *vacant;
+static struct bide_runnable *vacant;
 static _Atomic(struct chunk *) chunks; /* only added to, in front */
 
 /* --- Free ones --- */
@@ -31,8 +30,9 @@ static _Atomic(struct chunk *) chunks; /* only added to, in front */
 static bool add_chunk(void)
 {
     static uint32_t made;
-    struct chunk *chunk = calloc(1, sizeof *chunk);
+    struct chunk *chunk = bide_os_aligned_alloc(64, sizeof *chunk);
     if (!chunk) return false;
+    memset(chunk, 0, sizeof *chunk);
     for (int i = CHUNK - 1; i >= 0; i--) {
         struct bide_task_record *record = &chunk->records[i];
         /* For good: a late wake may read them at any time. */
@@ -40,9 +40,11 @@ static bool add_chunk(void)
         bide_context_init(&record->cx, waker);
         record->awaiter.cx = &record->cx;
         record->awaiter.wait = bide_task_wait;
+        record->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
+        bide_ring_init(&record->joiners);
         record->number = made + (uint32_t)i + 1;
-        record->next_free = vacant;
-        vacant = record;
+        record->runnable.next = vacant;
+        vacant = &record->runnable;
     }
     made += CHUNK;
     chunk->next = atomic_load_explicit(&chunks, memory_order_relaxed);
@@ -52,15 +54,15 @@ static bool add_chunk(void)
 }
 
 /* Moves up to `most` to an empty cache, those with small numbers first. */
-static BIDE_OS_NOINLINE void refill(struct bide_record_cache *cache, unsigned most)
+BIDE_OS_NOINLINE void bide_record_refill(struct bide_record_cache *cache, unsigned most)
 {
-    struct bide_task_record **end = &cache->first;
+    struct bide_runnable **end = &cache->first;
     bide_os_mutex_lock(&lock);
     for (; most > 0 && (vacant || (cache->count == 0 && add_chunk())); most--) {
-        struct bide_task_record *record = vacant;
-        vacant = record->next_free;
+        struct bide_runnable *record = vacant;
+        vacant = record->next;
         *end = record;
-        end = &record->next_free;
+        end = &record->next;
         cache->count++;
     }
     *end = NULL;
@@ -68,14 +70,14 @@ static BIDE_OS_NOINLINE void refill(struct bide_record_cache *cache, unsigned mo
 }
 
 /* Moves that many to the list for all. */
-static BIDE_OS_NOINLINE void drain(struct bide_record_cache *cache, unsigned count)
+BIDE_OS_NOINLINE void bide_record_drain(struct bide_record_cache *cache, unsigned count)
 {
     bide_os_mutex_lock(&lock);
     for (; count > 0; count--) {
-        struct bide_task_record *record = cache->first;
-        cache->first = record->next_free;
+        struct bide_runnable *record = cache->first;
+        cache->first = record->next;
         cache->count--;
-        record->next_free = vacant;
+        record->next = vacant;
         vacant = record;
     }
     bide_os_mutex_unlock(&lock);
@@ -83,40 +85,10 @@ static BIDE_OS_NOINLINE void drain(struct bide_record_cache *cache, unsigned cou
 
 void bide_record_cache_drain(struct bide_record_cache *cache)
 {
-    drain(cache, cache->count);
-}
-
-static struct bide_task_record *take(struct bide_worker *self)
-{
-    struct bide_record_cache one = {NULL, 0};
-    struct bide_record_cache *cache = self ? &self->records : &one;
-    if (!cache->first) refill(cache, self ? BATCH : 1);
-    struct bide_task_record *record = cache->first;
-    if (!record) return NULL;
-    cache->first = record->next_free;
-    cache->count--;
-    return record;
-}
-
-static void give_back(struct bide_worker *self, struct bide_task_record *record)
-{
-    struct bide_record_cache one = {NULL, 0};
-    struct bide_record_cache *cache = self ? &self->records : &one;
-    record->next_free = cache->first;
-    cache->first = record;
-    cache->count++;
-    if (!self)
-        drain(cache, 1);
-    else if (cache->count >= 2 * BATCH)
-        drain(cache, BATCH);
+    bide_record_drain(cache, cache->count);
 }
 
 /* --- Life --- */
-
-static uint32_t generation_of(uint64_t life)
-{
-    return (uint32_t)(life >> 32);
-}
 
 /* Nobody has it any more: the next task's. */
 static void release(struct bide_worker *self, struct bide_task_record *record)
@@ -124,8 +96,9 @@ static void release(struct bide_worker *self, struct bide_task_record *record)
     /* relaxed: only the generation counts, for handles that are old, and whoever takes the record has it from a
      * list of his own or from under the lock */
     uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-    atomic_store_explicit(&record->life, (uint64_t)(generation_of(life) + 1) << 32, memory_order_relaxed);
-    give_back(self, record);
+    atomic_store_explicit(&record->life, (uint64_t)(bide_record_generation_of(life) + 1) << 32,
+                          memory_order_relaxed);
+    bide_record_give_back(self, record);
 }
 
 /* Tasks that are in turns would all have the same lines of the processor's caches on the tops of their stacks, which lie
@@ -133,72 +106,15 @@ static void release(struct bide_worker *self, struct bide_task_record *record)
 #define TOPS 32u
 #define TOP_STEP 64u
 
-/* A stack with a fiber that will run the task. NULL without memory. */
-static struct bide_stack *take_stack(struct bide_scheduler *scheduler, struct bide_worker *self,
-                                     unsigned shelf)
+BIDE_OS_NOINLINE struct bide_stack *bide_record_fresh_stack(struct bide_scheduler *scheduler,
+                                                            struct bide_worker *self, unsigned shelf)
 {
-    struct bide_stack *stack = self && shelf == scheduler->default_shelf ? self->resting : NULL;
-    if (stack) {
-        self->resting = stack->next;
-        self->resting_count--;
-        stack->fiber.modes = bide_fiber_read_modes();
-        return stack;
-    }
+    struct bide_stack *stack;
     if (bide_shelf_take(scheduler, self, shelf, &stack) != 0) return NULL;
     size_t lower = (uintptr_t)stack->low / BIDE_STACK_GUARD % TOPS * TOP_STEP;
     if (stack->size < BIDE_TASK_STACK) lower = 0;
     bide_fiber_make(&stack->fiber, stack->low, stack->size - lower, bide_task_main, stack, true);
     return stack;
-}
-
-struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struct bide_worker *self,
-                                         unsigned shelf, bool held)
-{
-    struct bide_task_record *record = take(self);
-    if (!record) return NULL;
-    record->stack = take_stack(scheduler, self, shelf);
-    if (!record->stack) {
-        give_back(self, record);
-        return NULL;
-    }
-    record->stack->user = record;
-    record->cx.flags_ = BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED;
-    record->cx.budget_ = BIDE_BUDGET;
-    record->cx.reactor_ = scheduler->reactor;
-    record->awaiter.depth = record->awaiter.shields = 0;
-    record->awaiter.awaits = NULL;
-    atomic_store_explicit(&record->awaiter.verdict, 0, memory_order_relaxed);
-    atomic_store_explicit(&record->worker, NULL, memory_order_relaxed);
-    atomic_store_explicit(&record->joiner, NULL, memory_order_relaxed);
-    atomic_store_explicit(&record->value, BIDE_ECANCELED, memory_order_relaxed);
-    bide_ring_init(&record->joiners);
-    record->scheduler = scheduler;
-    record->is_main = false;
-    record->home = NULL;
-    record->reactor = NULL;
-    record->group = record->owned = NULL;
-    record->locals = NULL;
-    record->deferred = NULL;
-    record->deferred_count = record->deferred_room = 0;
-    record->limit.used = false;
-    record->aside = NULL;
-    record->name = record->place = NULL;
-    record->drop = NULL;
-    if (held) {
-        /* relaxed: nobody has a handle before it is published */
-        uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-        atomic_store_explicit(&record->life, life | BIDE_TASK_HELD, memory_order_relaxed);
-    }
-    return record;
-}
-
-void bide_record_publish(struct bide_task_record *record)
-{
-    /* relaxed: a late wake for the last task is a spurious one for this, before or after */
-    atomic_store_explicit(&record->state, BIDE_TASK_AWAKE, memory_order_relaxed);
-    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-    /* release: who pins it sees what was written above */
-    atomic_store_explicit(&record->life, life | BIDE_TASK_RUNS, memory_order_release);
 }
 
 /* All but who looks at it just now. */
@@ -252,30 +168,16 @@ static bool is_last(uint64_t before, uint64_t bit)
     return (before & BIDE_TASK_HAD & ~(bit | BIDE_TASK_QUEUED)) == 0;
 }
 
-/* The name is the spawner's again as soon as the task is gone: who reads it then, with the record pinned, has the
- * wait lock. */
-static BIDE_OS_NOINLINE void forget_name(struct bide_task_record *record)
+BIDE_OS_NOINLINE void bide_record_forget_name(struct bide_task_record *record)
 {
     bide_os_mutex *wait_lock = bide_wait_lock(record);
     record->name = NULL;
     bide_wait_unlock(wait_lock);
 }
 
-/* What the end of the task takes away first. */
-static inline void leave_record(struct bide_task_record *record)
-{
-    if (record->name) forget_name(record);
-    if (record->deferred) {
-        free(record->deferred);
-        record->deferred = NULL;
-    }
-    /* relaxed: late wakes change nothing now or wake the next task for nothing */
-    atomic_store_explicit(&record->state, BIDE_TASK_FREE, memory_order_relaxed);
-}
-
 void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
 {
-    leave_record(record);
+    bide_record_leave(record);
     uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
     uint64_t before;
     do
@@ -292,26 +194,11 @@ void bide_record_end(struct bide_worker *self, struct bide_task_record *record)
     if (joiner) bide_task_wake(joiner);
 }
 
-bool bide_record_end_joined(struct bide_worker *self, struct bide_task_record *record)
-{
-    uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
-    if ((seen & BIDE_TASK_HAD) != (BIDE_TASK_RUNS | BIDE_TASK_HELD)) return false;
-    leave_record(record);
-    /* As in bide_record_give_up. */
-    struct bide_task_record *joiner = atomic_load(&record->joiner);
-    uint64_t after = (uint64_t)(generation_of(seen) + 1) << 32;
-    if (!atomic_compare_exchange_strong(&record->life, &seen, after)) return false;
-    if (!joiner) joiner = atomic_load(&record->joiner);
-    give_back(self, record);
-    if (joiner) bide_task_wake(joiner);
-    return true;
-}
-
 bool bide_record_pin(struct bide_task_record *record, uint32_t generation)
 {
     uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
     do {
-        if (generation_of(seen) != generation || !(seen & BIDE_TASK_RUNS)) return false;
+        if (bide_record_generation_of(seen) != generation || !(seen & BIDE_TASK_RUNS)) return false;
         /* acquire: with the release in publish */
     } while (!atomic_compare_exchange_weak_explicit(&record->life, &seen, seen + BIDE_TASK_PIN,
                                                     memory_order_acquire, memory_order_relaxed));
@@ -330,7 +217,8 @@ enum bide_handed bide_record_give_up(struct bide_task_record *record, uint32_t g
 {
     uint64_t seen = atomic_load(&record->life);
     for (;;) {
-        if (generation_of(seen) != generation || !(seen & BIDE_TASK_HELD)) return BIDE_HANDED_FREED;
+        if (bide_record_generation_of(seen) != generation || !(seen & BIDE_TASK_HELD))
+            return BIDE_HANDED_FREED;
         if (seen & BIDE_TASK_RUNS && !running) return BIDE_HANDED_STILL_RUNS;
         *value = atomic_load_explicit(&record->value, memory_order_relaxed);
         /* Who else waits to join is too late. He has said so before he saw the task run, if that is gone; and if it
@@ -348,7 +236,7 @@ enum bide_handed bide_record_give_up(struct bide_task_record *record, uint32_t g
 bool bide_record_is_held(struct bide_task_record *record, uint32_t generation)
 {
     uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-    return generation_of(life) == generation && (life & BIDE_TASK_HELD) != 0;
+    return bide_record_generation_of(life) == generation && (life & BIDE_TASK_HELD) != 0;
 }
 
 bool bide_record_await(struct bide_task_record *record, uint32_t generation, bide_waiter *waiter,

@@ -8,7 +8,7 @@
 #include "os/fork.h"
 #include "os/processors.h"
 #include "reactor/reactor.h"
-#include "task/task.h"
+#include "task/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,13 +17,14 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/stack.h"
 
+#include "os/aligned.h"
 #include "os/assert.h"
 #include "os/compiler.h"
 #include "os/log.h"
 #include "os/pages.h"
 
 #include <bide/error.h>
-#include <stdlib.h>
+#include <string.h>
 
 /* Large enough for the calls that make it to be few a stack, small enough for a program with ten tasks. */
 #define CHUNK_STACKS 64
@@ -99,8 +100,9 @@ static struct bide_stack_chunk *find_header(size_t guard, size_t stride, size_t 
     bide_os_mutex_unlock(&spare.lock);
     if (chunk) return chunk;
 
-    chunk = calloc(1, sizeof *chunk);
+    chunk = bide_os_aligned_alloc(64, sizeof *chunk);
     if (!chunk) return NULL;
+    memset(chunk, 0, sizeof *chunk);
     chunk->guard = guard;
     chunk->stride = stride;
     chunk->count = count;

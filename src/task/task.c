@@ -7,15 +7,16 @@
  * out of the record's life, so that only one of several does, and the others are told.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "task/task.h"
-
 #include "future/future.h"
 #include "os/assert.h"
+#include "os/compiler.h"
 #include "os/thread.h"
 #include "reactor/await.h"
 #include "reactor/reactor.h"
 #include "task/group.h"
 #include "task/local.h"
+#include "task/queueing.h"
+#include "task/record.h"
 
 #include <bide/debug.h>
 
@@ -86,35 +87,6 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
     return verdict ? verdict : result;
 }
 
-static void run_deferred(struct bide_task_record *record)
-{
-    while (record->deferred_count > 0) {
-        struct bide_deferred last = record->deferred[--record->deferred_count];
-        last.function(last.arg);
-    }
-}
-
-bool bide_task_run(struct bide_task_record *record)
-{
-    int value = BIDE_ECANCELED;
-    if (atomic_load(&record->awaiter.verdict)) {
-        if (record->drop) record->drop(record->arg);
-    } else {
-        value = record->function(record->arg);
-    }
-    atomic_store_explicit(&record->value, value, memory_order_relaxed);
-    /* What is put off may set values, and the drop of a value put something off. */
-    do {
-        run_deferred(record);
-        if (record->locals) bide_locals_end(&record->locals);
-    } while (record->deferred_count > 0);
-    if (!bide_worker_self()) return false;
-    if (record->limit.used) bide_limit_disarm(record);
-    BIDE_ASSERT(!record->owned); /* a group that was not closed */
-    if (record->group) bide_group_leave(record);
-    return true;
-}
-
 struct bide_task_record *bide_task_current(void)
 {
     struct bide_awaiter *awaiter = bide_thread_self()->awaiter;
@@ -178,8 +150,8 @@ static int find_home(struct bide_scheduler *scheduler, struct bide_worker *self,
 }
 
 /* The record alone. */
-static int make(struct bide_task_record **made, struct bide_scheduler *scheduler, struct bide_worker *self,
-                const bide_task_options *options, bool held)
+static BIDE_OS_INLINE int make_record(struct bide_task_record **made, struct bide_scheduler *scheduler,
+                                      struct bide_worker *self, const bide_task_options *options, bool held)
 {
     unsigned shelf = options->stack_size ? bide_shelf_for(options->stack_size) : scheduler->default_shelf;
     struct bide_worker *home;
@@ -197,14 +169,15 @@ static int make(struct bide_task_record **made, struct bide_scheduler *scheduler
     return 0;
 }
 
-int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
-                   bide_task_function function, void *arg, const bide_task_options *options)
+/* `thread`: the calling one. */
+static BIDE_OS_INLINE int make(struct bide_task_record **made, const struct bide_thread *thread,
+                               const char *place, bide_task *out, bide_task_function function, void *arg,
+                               const bide_task_options *options)
 {
     if (out) {
         out->record_ = NULL;
         out->generation_ = 0;
     }
-    struct bide_thread *thread = bide_thread_self();
     struct bide_worker *self = thread->worker;
     bool given = options->scheduler.door_ != NULL;
     if (!function || (!given && !thread->awaiter)) return BIDE_EINVAL;
@@ -215,7 +188,7 @@ int bide_task_make(struct bide_task_record **made, const char *place, bide_task 
         thread->awaiter ? bide_task_of(thread->awaiter)->locals : thread->locals;
     struct bide_locals *inherited = NULL;
     int error = locals ? bide_locals_inherit(locals, &inherited) : 0;
-    if (!error) error = make(made, scheduler, self, options, out != NULL);
+    if (!error) error = make_record(made, scheduler, self, options, out != NULL);
     if (given) bide_door_leave(options->scheduler);
     if (error) {
         if (inherited) bide_locals_end(&inherited);
@@ -235,17 +208,32 @@ int bide_task_make(struct bide_task_record **made, const char *place, bide_task 
     return 0;
 }
 
+/* `self`: the calling worker of the scheduler, or NULL. */
+static BIDE_OS_INLINE void start(struct bide_task_record *record, struct bide_worker *self)
+{
+    struct bide_scheduler *scheduler = record->scheduler;
+    bide_record_publish(record);
+    if (self && !record->home)
+        bide_worker_queue_fresh(self, record);
+    else
+        bide_worker_queue(record, true);
+    /* The end may have passed by before the record was there to be found. Not so if this worker is alone: then
+     * the end is its own. */
+    if (atomic_load(&scheduler->closing)) bide_record_cancel_all(scheduler);
+}
+
+int bide_task_make(struct bide_task_record **made, const char *place, bide_task *out,
+                   bide_task_function function, void *arg, const bide_task_options *options)
+{
+    return make(made, bide_thread_self(), place, out, function, arg, options);
+}
+
 void bide_task_start(struct bide_task_record *record, const bide_task_options *options)
 {
     /* As soon as it is queued it may end, and its scheduler with it, which waits for who has entered. */
     bool given = options->scheduler.door_ != NULL;
     if (given) (void)bide_door_enter(options->scheduler);
-    struct bide_scheduler *scheduler = record->scheduler;
-    bide_record_publish(record);
-    bide_worker_queue(record, true);
-    /* The end may have passed by before the record was there to be found. Not so if this worker is alone: then
-     * the end is its own. */
-    if (atomic_load(&scheduler->closing)) bide_record_cancel_all(scheduler);
+    start(record, NULL);
     if (given) bide_door_leave(options->scheduler);
 }
 
@@ -254,14 +242,24 @@ int(bide_spawn)(bide_task *out, bide_task_function function, void *arg, const bi
     return bide_spawn_at(NULL, out, function, arg, options);
 }
 
+static BIDE_OS_NOINLINE int spawn_with(const char *place, bide_task *out, bide_task_function function,
+                                       void *arg, const bide_task_options *options)
+{
+    struct bide_task_record *record;
+    int error = make(&record, bide_thread_self(), place, out, function, arg, options);
+    if (!error) bide_task_start(record, options);
+    return error;
+}
+
 int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
                   const bide_task_options *options)
 {
     static const bide_task_options defaults;
+    if (options) return spawn_with(place, out, function, arg, options);
+    const struct bide_thread *thread = bide_thread_self();
     struct bide_task_record *record;
-    if (!options) options = &defaults;
-    int error = bide_task_make(&record, place, out, function, arg, options);
-    if (!error) bide_task_start(record, options);
+    int error = make(&record, thread, place, out, function, arg, &defaults);
+    if (!error) start(record, thread->worker);
     return error;
 }
 
@@ -402,28 +400,11 @@ static int begin_to_join(bide_task_joining *joining, bide_context *cx)
     return bide_record_await(record, generation, &joining->waiter_, cx) ? BIDE_PENDING : BIDE_EINVAL;
 }
 
-/* The shortest way of a task that waits as long as it takes, for one that is the next to run here: invariant 12. `cx`:
- * its own, if it may wait. */
-static bool join_next(bide_task task, int *value, bide_context *cx)
+int bide_task_join_slowly(bide_task task, int *value, bide_instant deadline)
 {
-    struct bide_task_record *record = task.record_;
-    if (!cx || !record) return false;
-    struct bide_task_record *self = bide_task_current();
-    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-    if (record == self || !bide_record_is_awaited(life, task.generation_)) return false;
-    if (!bide_worker_hand_over(self, record)) return false;
-    cx->budget_ = BIDE_BUDGET;
-    if (value) *value = self->joined_value;
-    return true;
-}
-
-int bide_task_join(bide_task task, int *value, bide_instant deadline)
-{
-    bide_context *cx = bide_await_context();
-    if (bide_is_never(deadline) && join_next(task, value, cx)) return 0;
     bide_task_joining joining;
     bide_task_joining_init(&joining, task);
-    int error = begin_to_join(&joining, cx);
+    int error = begin_to_join(&joining, bide_await_context());
     if (error != BIDE_READY) {
         error = error == BIDE_PENDING ? bide_await_rest(&joining.future, deadline)
                                       : bide_await(&joining.future, deadline);

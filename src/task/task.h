@@ -16,7 +16,8 @@
  *    is in none.
  * 2. It is neither parked nor queued before its registers are saved: that is done by whoever its worker runs
  *    next, on arrival (worker.left). So nobody resumes half a context, and none that a wake or a thief got
- *    hold of runs on two workers.
+ *    hold of runs on two workers. A worker that is alone queues one that yields right before it leaves it: it does
+ *    not look into its ring in between.
  * 3. Whoever takes a task from PARKED to AWAKE queues it. A wake of an AWAKE one makes it NOTIFIED, so that
  *    its next wait is none; of any other it changes nothing.
  * 4. Records are type-stable: chunks that are never freed. A late wake is a spurious one for the record's
@@ -105,52 +106,52 @@ struct bide_deferred {
 struct bide_limit {
     bide_timer timer;
     bide_instant armed_for;
-    bool used; /* since the task began */
 };
 
 struct bide_task_record {
-    struct bide_runnable runnable; /* first, so that a task is found from its place in a queue */
+    /* What each switch uses, on one cache line. */
+    _Alignas(64) struct bide_runnable runnable; /* first, so that a task is found from its place in a queue */
     _Atomic uint32_t state;
-    uint32_t number; /* fixed: names the record in what people read */
-    _Atomic uint64_t life;
+    uint32_t number;                      /* fixed: names the record in what people read */
     _Atomic(struct bide_worker *) worker; /* that runs it; NULL: none does. Written by that worker, relaxed */
     struct bide_worker *home;             /* the only one that may run it; NULL: any */
+    struct bide_stack *stack;             /* and the fiber on it */
+    struct bide_task_record *aside;       /* invariant 12 */
+    struct bide_reactor *reactor;         /* that its thread had entered, while it does not run */
+    bide_instant since; /* when its present or last wait began, or a little earlier: worker.now */
+
+    /* What others may look at. */
+    _Atomic uint64_t life;
     struct bide_scheduler *scheduler;
+    _Atomic(struct bide_task_record *) joiner;
     struct bide_awaiter awaiter;
     bide_context cx;
-    _Atomic(struct bide_task_record *) joiner;
-    bide_link joiners;
-    _Atomic int value; /* relaxed: published by the end of RUNS */
 
     /* The task's own, or of who is about to run it. */
-    struct bide_stack *stack; /* and the fiber on it */
     bide_task_function function;
     void *arg;
     void (*drop)(void *arg);
-    const char *name;             /* changed at the end, under the wait lock */
-    const char *place;            /* where it was spawned, "file:line"; NULL: unknown */
-    bide_instant deadline;        /* of its present or last wait */
-    bide_instant since;           /* when that began, or a little earlier: worker.now */
-    struct bide_reactor *reactor; /* that its thread had entered, while it does not run */
-    struct bide_group *group;     /* whose task it is; NULL: none; fixed */
-    struct bide_group *owned;     /* those that it has opened, the last first: see group.c */
-    bide_link member;             /* among the group's; its wait lock */
-    struct bide_locals *locals;   /* its values: see local.c */
+    const char *name;           /* changed at the end, under the wait lock */
+    const char *place;          /* where it was spawned, "file:line"; NULL: unknown */
+    struct bide_group *group;   /* whose task it is; NULL: none; fixed */
+    struct bide_group *owned;   /* those that it has opened, the last first: see group.c */
+    struct bide_locals *locals; /* its values: see local.c */
     struct bide_deferred *deferred;
-    unsigned deferred_count, deferred_room;
-    bool is_main; /* its end is the scheduler's */
-    struct bide_limit limit;
-    struct bide_task_record *next_free;
-
-    /* Invariant 12. */
-    struct bide_task_record *aside;
-    bool joined; /* what it waited for while it was aside has ended, and is joined */
+    _Atomic int value; /* relaxed: published by the end of RUNS */
     int joined_value;
+    bool joined;  /* what it waited for while it was aside has ended, and is joined */
+    bool is_main; /* its end is the scheduler's */
+    bool limited; /* `limit` was armed since the task began */
+    unsigned deferred_count, deferred_room;
+    bide_instant deadline; /* of its present or last wait */
+    struct bide_limit limit;
+    bide_link joiners;
+    bide_link member; /* among the group's; its wait lock */
 };
 
 /* Free records, without a lock. */
 struct bide_record_cache {
-    struct bide_task_record *first;
+    struct bide_runnable *first;
     unsigned count;
 };
 
@@ -191,12 +192,13 @@ struct bide_worker {
     struct bide_stack *left_stack;
     struct bide_parker *parker;
     bide_os_thread thread;
-    bide_instant now; /* when it looked at the reactor last */
+    bide_instant now;    /* when it looked at the clock last */
+    bide_instant looked; /* and at the reactor */
     struct bide_worker_counts counts;
     struct bide_os_fault_stack fault_stack; /* for the overflow handler; its thread's */
     bool equipped;                          /* with that, or it could not be had */
     int left_for;
-    unsigned turns_left; /* tasks to begin or resume before it looks around */
+    unsigned turns_left; /* tasks to begin or resume before it looks at the clock */
     unsigned slot_turns; /* in a row from the slot */
     unsigned index;
     bool searching;   /* counted in scheduler->searching; guarded by idle_lock while idle */
@@ -302,18 +304,8 @@ void bide_shelf_destroy(struct bide_scheduler *scheduler);
 
 /* --- record.c --- */
 
-/* A free record with a stack; `self`: the calling worker of the scheduler, or NULL. Nobody knows of it before
- * bide_record_publish; `held`: whether there will be a handle. NULL without memory. */
-struct bide_task_record *bide_record_new(struct bide_scheduler *scheduler, struct bide_worker *self,
-                                         unsigned shelf, bool held);
-void bide_record_publish(struct bide_task_record *record);
-
 /* The task is gone: wakes joiners, and frees the record if nobody else has it. The stack is the caller's. */
 void bide_record_end(struct bide_worker *self, struct bide_task_record *record);
-
-/* The same, and gives its handle up for somebody who joins it. False: the handle is another one's by now, or somebody
- * looks at the record, and nothing is done. */
-bool bide_record_end_joined(struct bide_worker *self, struct bide_task_record *record);
 
 /* Keeps a record whose task is not gone from becoming another one's. False: it is gone, or is not of that
  * generation. */
@@ -405,9 +397,6 @@ void bide_overflow_equip(struct bide_worker *worker);
 void bide_worker_park(struct bide_task_record *self);
 void bide_worker_yield(struct bide_task_record *self);
 
-/* Runs `to`, for whose end the current task waits, if that is next: invariant 12. Returns whether it was joined. */
-bool bide_worker_hand_over(struct bide_task_record *self, struct bide_task_record *to);
-
 /* What stacks of tasks run, with the stack. */
 void bide_task_main(void *stack);
 
@@ -486,9 +475,6 @@ void bide_limit_disarm(struct bide_task_record *record);
 
 /* --- task.c --- */
 
-/* Runs the task's body, and its clean-up. False: this is the child of a fork by then, and there is no worker. */
-bool bide_task_run(struct bide_task_record *record);
-
 /* The verdict. If there is one the groups that the task has opened are cancelled too. */
 void bide_group_cancel_owned(const struct bide_task_record *record);
 static inline int bide_task_heed(struct bide_task_record *record)
@@ -505,6 +491,9 @@ void bide_task_wake(void *record);
  * go soon. */
 bool bide_task_examine(struct bide_task_record *record);
 void bide_task_let_go(struct bide_task_record *record);
+
+/* bide_task_join, as the future and an await. */
+int bide_task_join_slowly(bide_task task, int *value, bide_instant deadline);
 
 /* Every task's awaiter: suspends it. */
 int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly);

@@ -7,7 +7,11 @@
 #include "os/assert.h"
 #include "os/compiler.h"
 #include "task/group.h"
+#include "task/local.h"
 #include "task/queueing.h"
+#include "task/record.h"
+
+#include <stdlib.h>
 
 static struct bide_worker *worker_of(struct bide_task_record *record)
 {
@@ -81,12 +85,10 @@ static inline void go(struct bide_worker *self, struct bide_task_record *record,
 
 static inline struct bide_task_record *next_of(struct bide_worker *self)
 {
-    struct bide_task_record *next = NULL;
-    if (self->turns_left > 0) {
-        bide_queueing_begin(self->thread_data);
-        next = bide_worker_from_own(self);
-        bide_queueing_end(self->thread_data);
-    }
+    if (!bide_worker_has_turns(self)) return NULL;
+    bide_queueing_begin(self->thread_data);
+    struct bide_task_record *next = bide_worker_from_own(self);
+    bide_queueing_end(self->thread_data);
     return next;
 }
 
@@ -104,13 +106,22 @@ static inline void yield(struct bide_task_record *record)
 {
     struct bide_worker *self = worker_of(record);
     if (record->aside) queue_aside(self, record);
-    struct bide_task_record *next = next_of(self);
-    if (!next && self->turns_left > 0 && bide_inject_length(&self->scheduler->inject) == 0) {
+    bide_queueing_begin(self->thread_data);
+    bool goes_on = bide_worker_has_turns(self);
+    struct bide_task_record *next = goes_on ? bide_worker_from_own(self) : NULL;
+    bool stays = !next && goes_on && bide_inject_length(&self->scheduler->inject) == 0;
+    /* Invariant 2. */
+    bool is_queued = self->alone && !record->home;
+    if (!stays && is_queued) bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
+    bide_queueing_end(self->thread_data);
+    if (stays) {
         self->turns_left--;
         return;
     }
-    self->left = record;
-    self->left_for = BIDE_LEFT_TO_YIELD;
+    if (!is_queued) {
+        self->left = record;
+        self->left_for = BIDE_LEFT_TO_YIELD;
+    }
     go(self, record, next);
 }
 
@@ -134,11 +145,15 @@ int bide_yield(void)
     return bide_task_heed(record);
 }
 
-bool bide_worker_hand_over(struct bide_task_record *record, struct bide_task_record *to)
+/* --- Joining the one that is next: invariant 12 --- */
+
+/* Returns whether the task was joined. */
+static inline bool hand_over(struct bide_task_record *record, struct bide_task_record *to)
 {
     struct bide_worker *self = worker_of(record);
-    if (self->turns_left == 0 || record->home || atomic_load_explicit(&self->slot, memory_order_relaxed) ||
-        bide_inject_length(&self->inbox) > 0 || bide_deque_first(&self->deque) != &to->runnable)
+    if (record->home || atomic_load_explicit(&self->slot, memory_order_relaxed) ||
+        bide_inject_length(&self->inbox) > 0 || bide_deque_first(&self->deque) != &to->runnable ||
+        !bide_worker_has_turns(self))
         return false;
     bide_queueing_begin(self->thread_data);
     struct bide_task_record *next = bide_worker_from_ring(self);
@@ -157,6 +172,23 @@ bool bide_worker_hand_over(struct bide_task_record *record, struct bide_task_rec
     return record->joined;
 }
 
+int bide_task_join(bide_task task, int *value, bide_instant deadline)
+{
+    struct bide_task_record *record = task.record_;
+    const struct bide_thread *thread = bide_thread_self();
+    if (bide_is_never(deadline) && record && thread->awaiter && !thread->in_waker && !thread->operation) {
+        struct bide_task_record *self = bide_task_of(thread->awaiter);
+        uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+        if (bide_record_is_awaited(life, task.generation_) && !bide_awaiter_verdict(&self->awaiter) &&
+            hand_over(self, record)) {
+            self->cx.budget_ = BIDE_BUDGET;
+            if (value) *value = self->joined_value;
+            return 0;
+        }
+    }
+    return bide_task_join_slowly(task, value, deadline);
+}
+
 /* --- Ending --- */
 
 /* Gives the record up. Returns the task that was aside for this one, if it may go on at once. */
@@ -171,9 +203,14 @@ static inline struct bide_task_record *end_record(struct bide_worker *self, stru
     aside->joined_value = atomic_load_explicit(&record->value, memory_order_relaxed);
     aside->joined = bide_record_end_joined(self, record);
     if (!aside->joined) bide_record_end(self, record);
-    if (self->turns_left > 0) return aside;
+    if (bide_worker_has_turns(self)) return aside;
+    /* As one that this task has woken. */
     bide_queueing_begin(self->thread_data);
-    bide_worker_push(self, aside);
+    struct bide_task_record *pushed = bide_worker_swap_slot(self, aside);
+    if (pushed)
+        bide_worker_push(self, pushed);
+    else if (!self->alone)
+        bide_idle_call_one(self->scheduler);
     bide_queueing_end(self->thread_data);
     return NULL;
 }
@@ -208,6 +245,40 @@ static inline void end(struct bide_task_record *record, struct bide_stack *stack
     bide_fiber_exit(&stack->fiber, to);
 }
 
+static void run_deferred(struct bide_task_record *record)
+{
+    while (record->deferred_count > 0) {
+        struct bide_deferred last = record->deferred[--record->deferred_count];
+        last.function(last.arg);
+    }
+}
+
+/* What has been put off, and the values. */
+static BIDE_OS_NOINLINE void clean_up(struct bide_task_record *record)
+{
+    /* What is put off may set values, and the drop of a value put something off. */
+    do {
+        run_deferred(record);
+        if (record->locals) bide_locals_end(&record->locals);
+    } while (record->deferred_count > 0);
+    free(record->deferred);
+    record->deferred = NULL;
+    record->deferred_room = 0;
+}
+
+/* The body, and what belongs to it. */
+static inline void run(struct bide_task_record *record)
+{
+    int value = BIDE_ECANCELED;
+    if (atomic_load(&record->awaiter.verdict)) {
+        if (record->drop) record->drop(record->arg);
+    } else {
+        value = record->function(record->arg);
+    }
+    atomic_store_explicit(&record->value, value, memory_order_relaxed);
+    if (record->deferred || record->locals) clean_up(record);
+}
+
 /* In the child of the task that forked: ends it, and its worker with it. */
 static _Noreturn BIDE_OS_NOINLINE void return_to_worker(struct bide_task_record *record)
 {
@@ -225,7 +296,12 @@ void bide_task_main(void *arg)
     struct bide_task_record *record;
     while ((record = stack->user) != NULL) {
         arrive(worker_of(record));
-        if (!bide_task_run(record)) return_to_worker(record);
+        run(record);
+        /* The child of a fork has no worker. */
+        if (!worker_of(record)->thread_data->worker) return_to_worker(record);
+        if (record->limited) bide_limit_disarm(record);
+        BIDE_ASSERT(!record->owned); /* a group that was not closed */
+        if (record->group) bide_group_leave(record);
         end(record, stack);
     }
     bide_fiber_exit(&stack->fiber, &bide_worker_self()->fiber);

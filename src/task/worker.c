@@ -8,9 +8,11 @@
 #include "reactor/reactor.h"
 #include "task/queueing.h"
 
-/* After so many switches a worker looks at the reactor, and first at the injection queue: prime, so that it
- * falls into step with nothing. */
+/* After so many switches a worker looks at the clock and the injection queue: prime, so that it falls into step with
+ * nothing. It goes to its own stack then, and looks at the reactor, if something is queued there or the last look was
+ * so long ago: a look costs as much as a hundred switches. */
 #define LOOK_AROUND 61u
+#define LOOK_PERIOD BIDE_MICROSECONDS(10)
 
 /* Pauses of the processor, of 40 to 140 cycles: some microseconds. */
 #define SLOT_PATIENCE 100
@@ -220,9 +222,18 @@ static struct bide_task_record *search(struct bide_worker *self)
 /* From time to time, and after each wait. */
 static void look_around(struct bide_worker *self)
 {
-    self->now = bide_now();
+    self->now = self->looked = bide_now();
     if (atomic_load_explicit(&bide_overflow_watched, memory_order_relaxed) && !self->equipped)
         bide_overflow_equip(self);
+}
+
+BIDE_OS_NOINLINE bool bide_worker_renew(struct bide_worker *self)
+{
+    if (bide_inject_length(&self->scheduler->inject) > 0) return false;
+    self->now = bide_now();
+    if (bide_instant_since(self->now, self->looked) >= LOOK_PERIOD) return false;
+    self->turns_left = LOOK_AROUND;
+    return true;
 }
 
 static void park(struct bide_worker *self)
