@@ -147,6 +147,49 @@ Test(heap, all_may_move_to_later_deadlines, .fini = clear)
         expect_pop(20000, &timers[i]);
 }
 
+/* More than can be put right at once. */
+enum { LARGE = 100000 };
+static struct timer large[LARGE];
+
+/* Asks for the first until it is what it must be; the sleeper wakes for nothing no more than so often. */
+static void expect_first_soon(int64_t deadline, int wakes)
+{
+    int64_t first = bide_heap_first(&heap).ns;
+    for (; first != deadline && wakes > 0; wakes--) {
+        cr_assert(first < deadline, "the first is %lld, later than %lld", (long long)first,
+                  (long long)deadline);
+        expect_pop(first, NULL);
+        first = bide_heap_first(&heap).ns;
+        check_invariants();
+    }
+    cr_assert_eq(first, deadline, "the first is %lld, not %lld", (long long)first, (long long)deadline);
+}
+
+Test(heap, when_very_many_have_moved_the_first_is_never_told_too_late, .fini = clear)
+{
+    add_many(large, LARGE, 0, 10);
+    for (int i = 0; i < LARGE; i++)
+        (void)move(&large[i], large[i].deadline + LARGE * 10);
+    expect_first_soon(LARGE * 10, 20);
+    expect_pop(LARGE * 10 - 1, NULL);
+    for (int i = 0; i < LARGE; i++) {
+        const struct timer *timer = bide_heap_pop(&heap, at(LARGE * 20));
+        cr_assert_not_null(timer, "%d came out", i);
+        cr_assert_eq(timer->deadline, LARGE * 10 + i * 10, "number %d was due at %lld", i,
+                     (long long)timer->deadline);
+    }
+}
+
+Test(heap, when_very_many_are_gone_the_first_is_never_told_too_late, .fini = clear)
+{
+    add_many(large, LARGE, 0, 10);
+    for (int i = 0; i < LARGE; i++)
+        if (large[i].deadline < LARGE * 5) take_out(&large[i]);
+    expect_first_soon(LARGE * 5, 20);
+    expect_count(LARGE / 2);
+    expect_pop(LARGE * 5 - 1, NULL);
+}
+
 Test(heap, all_may_move_to_later_deadlines_when_they_seem_due, .fini = clear)
 {
     add_many(many, MANY, 0, 1);

@@ -30,13 +30,13 @@
 #include "os/assert.h"
 #include "os/compiler.h"
 #include "timer/order.h"
+#include "timer/tree.h"
 
 #include <bide/error.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOT 3u
 #define LINE 64u /* bytes in a cache line */
 
 #define FREED UINT32_C(0x80000000) /* in a position: the id is free; in a pending id: remove */
@@ -53,90 +53,10 @@
 
 _Static_assert(sizeof(struct bide_heap_entry) * 4 == LINE, "four children share a cache line");
 
-static inline uint32_t parent_of(uint32_t position)
-{
-    return position / 4 + 2;
-}
-
-/* The first of four. */
-static inline uint32_t child_of(uint32_t position)
-{
-    return position * 4 - 8;
-}
-
 /* The entries for so many ids. */
 static inline uint32_t top_for(uint32_t capacity)
 {
     return ROOT + capacity + capacity / 2;
-}
-
-static inline void put(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
-{
-    heap->entries[position] = entry;
-    heap->positions[entry.id] = position;
-}
-
-/* Both move a hole from position to where the entry belongs, and fill it. */
-static inline void sift_up(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
-{
-    struct bide_heap_entry *entries = heap->entries;
-    uint32_t *positions = heap->positions;
-    while (position > ROOT) {
-        uint32_t parent = parent_of(position);
-        /* the common way out first */
-        if (entry.deadline > entries[parent].deadline) break;
-        if (!bide_heap_before(&entry, &entries[parent])) break;
-        entries[position] = entries[parent];
-        positions[entries[parent].id] = position;
-        position = parent;
-    }
-    entries[position] = entry;
-    positions[entry.id] = position;
-}
-
-static void sift_down(struct bide_heap *heap, uint32_t position, struct bide_heap_entry entry)
-{
-    const struct bide_heap_entry *entries = heap->entries;
-    uint32_t end = ROOT + heap->size;
-    for (;;) {
-        uint32_t child = child_of(position);
-        if (child >= end) break;
-        uint32_t least = child;
-        if (child + 3 < end) {
-            uint32_t next = child_of(child);
-            if (next + 15 < end)
-                for (uint32_t i = 0; i < 16; i += 4)
-                    BIDE_OS_PREFETCH(&entries[next + i]);
-            uint32_t left = child + bide_heap_before(&entries[child + 1], &entries[child]);
-            uint32_t right = child + 2 + bide_heap_before(&entries[child + 3], &entries[child + 2]);
-            least = bide_heap_before(&entries[right], &entries[left]) ? right : left;
-        } else {
-            while (++child < end)
-                if (bide_heap_before(&entries[child], &entries[least])) least = child;
-        }
-        if (!bide_heap_before(&entries[least], &entry)) break;
-        put(heap, position, entries[least]);
-        position = least;
-    }
-    put(heap, position, entry);
-}
-
-static void drop_root(struct bide_heap *heap)
-{
-    uint32_t last = ROOT + --heap->size;
-    if (last != ROOT) sift_down(heap, ROOT, heap->entries[last]);
-}
-
-/* Floyd's construction: O(size). */
-static void heapify(struct bide_heap *heap)
-{
-    uint32_t end = ROOT + heap->size;
-    for (uint32_t position = end; position-- > ROOT;) {
-        if (child_of(position) < end)
-            sift_down(heap, position, heap->entries[position]);
-        else
-            heap->positions[heap->entries[position].id] = position;
-    }
 }
 
 static inline int64_t deadline_of(const struct bide_heap_slot *slot)
@@ -429,16 +349,41 @@ static inline const struct bide_heap_entry *bulk_first(struct bide_heap *heap)
     return NULL;
 }
 
-/* The tree's first entry, neither dead nor stale, or NULL if there is none until then. */
-static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t until)
+/* Gives the next of the stale, from the tree's end towards its root, their true keys, and the dead the last of all.
+ * Keys only grow by that, so that each is sifted down by itself; and the lower ones come first, so that it need not go far (as in heapify). */
+static BIDE_OS_NOINLINE void sweep(struct bide_heap *heap)
 {
-    /* with very many to put right, doing so one by one costs more than building anew */
-    uint32_t patience = heap->size / 8;
+    const struct bide_heap_entry *entries = heap->entries;
+    uint32_t end = ROOT + heap->size;
+    uint32_t from = heap->swept > ROOT && heap->swept < end ? heap->swept : end;
+    uint32_t to = from - ROOT > BIDE_HEAP_SWEEP ? from - BIDE_HEAP_SWEEP : ROOT;
+    for (uint32_t i = from; i-- > to;) {
+        if (i >= to + 2 * AHEAD) BIDE_OS_PREFETCH(&heap->slots[entries[i - 2 * AHEAD].id]);
+        struct bide_heap_entry entry = entries[i];
+        if (entry.id != 0)
+            entry = renewed(heap, entry.id);
+        else
+            entry.deadline = INT64_MAX;
+        if (entry.deadline != entries[i].deadline) sift_down(heap, i, entry);
+    }
+    heap->swept = to;
+}
+
+/* The tree's first entry, neither dead nor stale, or NULL if there is none until then. When `patience` of those
+ * before it have been put right, one by one, either all are, at once, or a part of all, and the root is returned as it
+ * is: no timer of the tree is before it. */
+static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t until,
+                                                       uint32_t patience, bool exactly)
+{
     while (heap->size > 0) {
         const struct bide_heap_entry *root = &heap->entries[ROOT];
         if (root->deadline > until) return NULL;
         if (root->id != 0 && !stale(heap, root)) return root;
         if (patience-- == 0) {
+            if (!exactly) {
+                sweep(heap);
+                return root;
+            }
             rebuild(heap, true);
             patience = heap->size;
         } else if (root->id != 0) {
@@ -451,11 +396,19 @@ static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, i
     return NULL;
 }
 
+/* With so many to put right, doing so one by one costs more than building anew. */
+static inline uint32_t many_of(const struct bide_heap *heap)
+{
+    return heap->size / 8;
+}
+
 bide_instant bide_heap_first(struct bide_heap *heap)
 {
     if (heap->waiting) flush(heap);
     const struct bide_heap_entry *due = bulk_first(heap);
-    const struct bide_heap_entry *root = tree_first(heap, INT64_MAX);
+    bool small = heap->size <= BIDE_HEAP_SMALL;
+    const struct bide_heap_entry *root =
+        tree_first(heap, INT64_MAX, small ? many_of(heap) : BIDE_HEAP_PATIENCE, small);
     if (root && !(due && bide_heap_before(due, root))) due = root;
     return due ? bide_instant_from_ns(due->deadline) : BIDE_NEVER;
 }
@@ -468,7 +421,7 @@ void *bide_heap_pop(struct bide_heap *heap, bide_instant now)
         take_bulk(heap, now.ns);
         due = bulk_first(heap);
     }
-    const struct bide_heap_entry *root = tree_first(heap, now.ns);
+    const struct bide_heap_entry *root = tree_first(heap, now.ns, many_of(heap), true);
     bide_heap_id id;
     if (root && !(due && bide_heap_before(due, root))) {
         id = root->id;

@@ -28,6 +28,10 @@ struct bide_heap_slot {
 /* Moves and removals that wait to be done together. */
 #define BIDE_HEAP_PENDING 32
 
+#define BIDE_HEAP_SMALL 32768u
+#define BIDE_HEAP_PATIENCE 256u
+#define BIDE_HEAP_SWEEP 8192u
+
 /* All fields are private; heap.c tells what holds between them. */
 struct bide_heap {
     struct bide_heap_entry *entries; /* the tree from index 3 on, then room, then the bulk */
@@ -45,6 +49,7 @@ struct bide_heap {
     uint32_t limit;                  /* index after the bulk's last entry */
     uint32_t sequence;               /* the next one */
     uint32_t singles; /* timers to take out one by one before looking again whether many are due */
+    uint32_t swept;   /* index of the entry at which the last sweep for stale ones ended */
     uint32_t waiting; /* operations in pending */
     struct bide_heap_entry pending[BIDE_HEAP_PENDING];
 };
@@ -67,7 +72,10 @@ void bide_heap_move(struct bide_heap *heap, bide_heap_id id, bide_instant deadli
 /* Removes it; the id may be given out again. */
 void bide_heap_remove(struct bide_heap *heap, bide_heap_id id);
 
-/* The exact earliest deadline (stale roots re-sifted first), or BIDE_NEVER when empty. */
+/* The earliest deadline (stale roots re-sifted first), or BIDE_NEVER when empty. Exact with up to BIDE_HEAP_SMALL
+ * entries. Of a larger heap a call puts right BIDE_HEAP_PATIENCE at the root, then looks at BIDE_HEAP_SWEEP others: half
+ * a millisecond, where all of a million would take 80. So after very many moves to later deadlines it may tell
+ * an instant before the earliest deadline, at which the sleeper wakes for nothing, and asks again. */
 bide_instant bide_heap_first(struct bide_heap *heap);
 
 /* Takes one timer out whose deadline is <= now, earliest first, first-in first-out among equals, and returns
