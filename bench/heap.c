@@ -15,7 +15,7 @@ static struct bide_heap heap;
 
 static void loop_open(void)
 {
-    if (!items) items = calloc(1000000, sizeof *items);
+    items = calloc(LOAD_MOST, sizeof *items);
     load_check(items, "no memory");
 }
 
@@ -60,7 +60,7 @@ static void loop_expire(size_t count)
     load_check(fired == count, "not all fired");
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return timer_load("heap", 0);
+    return timer_load(argc, argv, 0);
 }

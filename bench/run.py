@@ -87,6 +87,7 @@ class Bench:
         self.options = options
         self.config = config
         self.skipped = {}
+        self.known = {}  # what a run of a program has measured for other workloads as well
         self.done = 0
         self.todo = 0
         self.started = time.monotonic()
@@ -122,13 +123,15 @@ class Bench:
                 self.skipped[name] = "not built: its library or compiler is missing"
         return found
 
-    def measure(self, section, name, command):
-        """One run: value, and what else is known of it."""
+    def measure(self, section, name, command, round_):
+        """One run: value, and what else is known of it. Workloads that have their programs in common share the runs."""
         seconds = str(self.options.seconds)
         if "servers" not in section:
-            command = [word.replace("{seconds}", seconds) for word in command]
-            found = run_program(pinned(self.options.server_cpu, command))
-            return found[section.get("measure", section.name)]
+            run = (section["programs"], name, round_)
+            if run not in self.known:
+                command = [word.replace("{seconds}", seconds) for word in command]
+                self.known[run] = run_program(pinned(self.options.server_cpu, command))
+            return self.known[run][section.get("measure", section.name)]
         server = Server(pinned(self.options.server_cpu, command))
         try:
             load = [word.replace("{address}", server.address) for word in shlex.split(section["load"])]
@@ -177,7 +180,7 @@ class Bench:
                 if name in self.skipped:
                     continue
                 try:
-                    found = self.measure(section, name, subjects[name])
+                    found = self.measure(section, name, subjects[name], round_)
                 except (Failed, KeyError, OSError, subprocess.TimeoutExpired) as error:
                     self.skipped[name] = "%s: %s" % (section.name, error)
                     continue

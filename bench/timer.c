@@ -14,6 +14,8 @@ struct item {
 
 static struct item *items;
 static size_t fired;
+static int arguments;
+static char **argument;
 static const bide_context *outer; /* of the await in which all of this runs */
 
 static void note(void *arg)
@@ -32,7 +34,7 @@ static bide_context context(struct item *item)
 
 static void loop_open(void)
 {
-    if (!items) items = calloc(1000000, sizeof *items);
+    items = calloc(LOAD_MOST, sizeof *items);
     load_check(items, "no memory");
 }
 
@@ -78,7 +80,7 @@ static int load_poll(bide_future *self, bide_context *cx)
 {
     (void)self;
     outer = cx;
-    (void)timer_load("timer", sizeof(bide_timer));
+    (void)timer_load(arguments, argument, sizeof(bide_timer));
     return BIDE_READY;
 }
 
@@ -88,8 +90,10 @@ static int load_cancel(bide_future *self, bide_context *cx)
     return BIDE_COMPLETED;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    arguments = argc;
+    argument = argv;
     static const bide_future_ops ops = {sizeof ops, load_poll, load_cancel, 0};
     bide_future load;
     bide_future_init(&load, &ops);

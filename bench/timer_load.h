@@ -7,8 +7,11 @@
  *   cancel     each, in random order, until none is left
  *   expire     all, which are due at once; they were uniform over half a second
  *
- * and the memory that a timer takes beyond the caller's own structure. Times are processor time. A program includes this,
- * defines what `struct loop` and `struct item` are and the functions declared below, and calls timer_load().
+ *   memory     the bytes that a timer takes; `own` is the part that its caller keeps
+ *
+ * Times are processor time, the least of several rounds. A program includes this, defines `struct item` and the
+ * functions declared below, and calls timer_load(), whose arguments are how many timers, and for how many seconds rounds
+ * are repeated; with less than a tenth there are twenty times fewer.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_BENCH_TIMER_LOAD_H
@@ -21,6 +24,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#define LOAD_MOST 1000000
 #define LOAD_SPAN INT64_C(60000000000) /* ns */
 #define LOAD_DUE INT64_C(500000000)
 
@@ -58,6 +62,11 @@ static inline int64_t load_clock(clockid_t clock)
 static inline int64_t load_cpu(void)
 {
     return load_clock(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static inline int64_t load_cpu_of_thread(void)
+{
+    return load_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static inline uint64_t load_random(void)
@@ -142,55 +151,64 @@ static inline void load_expiry(uint32_t count, struct load_times *times)
     times->expire = (double)(load_cpu() - start);
 }
 
-static inline void load_line(const char *prefix, const char *what, uint32_t count, double ns)
+static inline void load_line(const char *what, uint32_t count, double ns)
 {
-    (void)printf("%s-%s-%s %.2f ns\n", prefix, what, count >= 1000000 ? "1m" : "10k", ns / count);
+    (void)printf("%s %.2f ns\n", what, ns / count);
 }
 
-static inline void load_count(const char *prefix, uint32_t count, int rounds)
+static inline double load_least(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+static inline void load_rounds(uint32_t count, double seconds)
 {
     struct load_times times, best;
-    load_round(count, &times); /* brings the memory */
-    for (int round = 0; round < rounds; round++) {
+    int64_t end = load_cpu() + (int64_t)(seconds * 1e9);
+    load_round(count, &best);
+    do {
         load_round(count, &times);
-        if (round == 0) best = times;
-        if (times.add < best.add) best.add = times.add;
-        if (times.rearm < best.rearm) best.rearm = times.rearm;
-        if (times.later < best.later) best.later = times.later;
-        if (times.cancel < best.cancel) best.cancel = times.cancel;
-    }
+        best.add = load_least(best.add, times.add);
+        best.rearm = load_least(best.rearm, times.rearm);
+        best.later = load_least(best.later, times.later);
+        best.cancel = load_least(best.cancel, times.cancel);
+    } while (load_cpu() < end);
     load_expiry(count, &times);
-    load_line(prefix, "add", count, best.add);
-    load_line(prefix, "rearm", count, best.rearm);
-    load_line(prefix, "later", count, best.later);
-    load_line(prefix, "cancel", count, best.cancel);
-    load_line(prefix, "expire", count, times.expire);
+    load_line("add", count, best.add);
+    load_line("rearm", count, best.rearm);
+    load_line("later", count, best.later);
+    load_line("cancel", count, best.cancel);
+    load_line("expire", count, times.expire);
 }
 
-/* Runs all of it; `own` is what sizeof tells of the library's own timer. */
-static inline int timer_load(const char *prefix, size_t own)
+/* Memory in use after the first add of all. The first round brings it, and is no part of the times. */
+static inline void load_memory(uint32_t count, size_t own)
 {
-    const uint32_t most = 1000000;
-    load_drawn = calloc(most, sizeof *load_drawn);
-    load_order = calloc(most, sizeof *load_order);
-    load_check(load_drawn && load_order, "no memory");
-    loop_open();
-    load_count(prefix, 10000, 25);
-    loop_close();
-
-    loop_open();
     struct mallinfo2 before = mallinfo2();
-    int64_t base = load_clock(CLOCK_MONOTONIC) + 60 * LOAD_SPAN;
-    load_draw(most, base, LOAD_SPAN);
+    load_draw(count, load_clock(CLOCK_MONOTONIC) + 60 * LOAD_SPAN, LOAD_SPAN);
     loop_look();
-    for (uint32_t i = 0; i < most; i++)
+    for (uint32_t i = 0; i < count; i++)
         item_add(item_at(i), load_drawn[i]);
     struct mallinfo2 after = mallinfo2();
-    (void)printf("%s-memory-1m %.1f bytes own=%zu\n", prefix,
-                 (double)(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd) / most, own);
-    for (uint32_t i = 0; i < most; i++)
+    double bytes = (double)(after.uordblks + after.hblkhd) - (double)(before.uordblks + before.hblkhd);
+    (void)printf("memory %.1f bytes own=%zu\n", (double)own + bytes / count, own);
+    for (uint32_t i = 0; i < count; i++)
         item_cancel(item_at(i));
-    load_count(prefix, most, 1);
+}
+
+/* All of it; `own` is what sizeof tells of the library's own timer. The result is main's. */
+static inline int timer_load(int argc, char **argv, size_t own)
+{
+    long timers = argc > 1 ? strtol(argv[1], NULL, 10) : LOAD_MOST;
+    double seconds = argc > 2 ? strtod(argv[2], NULL) : 1;
+    load_check(timers > 0 && timers <= LOAD_MOST, "so many timers are too many, or none");
+    uint32_t count = (uint32_t)timers / (seconds < 0.1 ? 20 : 1);
+    load_drawn = calloc(LOAD_MOST, sizeof *load_drawn);
+    load_order = calloc(LOAD_MOST, sizeof *load_order);
+    load_check(load_drawn && load_order, "no memory");
+    loop_open();
+    load_memory(count, own);
+    load_rounds(count, seconds);
     loop_close();
     free(load_drawn);
     free(load_order);

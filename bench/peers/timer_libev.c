@@ -22,7 +22,7 @@ static void note(struct ev_loop *of, ev_timer *timer, int events)
 
 static void loop_open(void)
 {
-    if (!items) items = calloc(1000000, sizeof *items);
+    items = calloc(LOAD_MOST, sizeof *items);
     loop = ev_loop_new(EVFLAG_AUTO);
     load_check(items && loop, "no loop");
 }
@@ -67,7 +67,7 @@ static void loop_expire(size_t count)
         ev_run(loop, EVRUN_NOWAIT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return timer_load("timer", sizeof(ev_timer));
+    return timer_load(argc, argv, sizeof(ev_timer));
 }

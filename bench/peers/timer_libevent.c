@@ -23,7 +23,7 @@ static void note(evutil_socket_t fd, short what, void *arg)
 
 static void loop_open(void)
 {
-    if (!items) items = calloc(1000000, sizeof *items);
+    items = calloc(LOAD_MOST, sizeof *items);
     base = event_base_new();
     load_check(items && base, "no base");
 }
@@ -68,7 +68,7 @@ static void loop_expire(size_t count)
         (void)event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return timer_load("timer", sizeof(struct event));
+    return timer_load(argc, argv, sizeof(struct event));
 }

@@ -21,7 +21,7 @@ static void note(uv_timer_t *timer)
 
 static void loop_open(void)
 {
-    if (!items) items = calloc(1000000, sizeof *items);
+    items = calloc(LOAD_MOST, sizeof *items);
     load_check(items && uv_loop_init(&loop) == 0, "no loop");
 }
 
@@ -70,7 +70,7 @@ static void loop_expire(size_t count)
         (void)uv_run(&loop, UV_RUN_NOWAIT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    return timer_load("timer", sizeof(uv_timer_t));
+    return timer_load(argc, argv, sizeof(uv_timer_t));
 }
