@@ -10,10 +10,9 @@
 
 #define BENCH_RUNS 51
 
-/* Runs work(arg, count) BENCH_RUNS times and prints the least and the median of nanoseconds an operation, with
- * what the operation does atomically: locked read-modify-writes, and fences. */
+/* Runs work(arg, count) BENCH_RUNS times and prints the least nanoseconds an operation, and the median. */
 static inline void bench_run(const char *name, void (*work)(void *arg, uint64_t count), void *arg,
-                             uint64_t count, const char *atomics)
+                             uint64_t count)
 {
     double times[BENCH_RUNS];
     for (int run = 0; run < BENCH_RUNS; run++) {
@@ -25,8 +24,7 @@ static inline void bench_run(const char *name, void (*work)(void *arg, uint64_t 
             times[place] = times[place - 1];
         times[place] = each;
     }
-    (void)printf("%-44s %8.2f ns least %8.2f ns median   atomics: %s\n", name, times[0],
-                 times[BENCH_RUNS / 2], atomics);
+    (void)printf("%s %.2f ns median=%.2f\n", name, times[0], times[BENCH_RUNS / 2]);
 }
 
 #endif

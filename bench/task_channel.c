@@ -7,7 +7,7 @@
 #include <bide/sync.h>
 #include <bide/task.h>
 
-#define MESSAGES UINT64_C(1000000)
+#define MESSAGES UINT64_C(50000)
 
 static bide_channel channel, back;
 
@@ -108,12 +108,11 @@ static void acquire_and_release(void *arg, uint64_t count)
     }
 }
 
-static void with_capacity(const char *name, size_t capacity, void (*work)(void *arg, uint64_t count),
-                          const char *atomics)
+static void with_capacity(const char *name, size_t capacity, void (*work)(void *arg, uint64_t count))
 {
     if (bide_channel_init(&channel, sizeof(uint64_t), capacity, NULL) != 0) return;
     if (bide_channel_init(&back, sizeof(uint64_t), capacity, NULL) != 0) return;
-    bench_run(name, work, NULL, MESSAGES, atomics);
+    bench_run(name, work, NULL, MESSAGES);
     (void)bide_channel_fini(&channel);
     (void)bide_channel_fini(&back);
 }
@@ -121,16 +120,16 @@ static void with_capacity(const char *name, size_t capacity, void (*work)(void *
 static int run_all(void *arg)
 {
     (void)arg;
-    with_capacity("rendezvous", 0, receive_all, "4 (two locks), and the scheduler's");
-    with_capacity("rendezvous, there and back", 0, ask_all, "4 (two locks), and the scheduler's");
-    with_capacity("rendezvous, received by a select of two", 0, select_all, "8 and more");
-    with_capacity("bounded, 1 value", 1, receive_all, "4 (two locks), and the scheduler's");
-    with_capacity("bounded, 64 values", 64, receive_all, "4 (two locks)");
-    with_capacity("unbounded", BIDE_CHANNEL_UNBOUNDED, receive_all, "4 (two locks)");
-    with_capacity("bounded, one task alone, BIDE_NOW", 64, send_and_receive, "4 (two locks)");
-    bench_run("mutex: lock, unlock", lock_and_unlock, NULL, MESSAGES, "2");
-    bench_run("rwlock: lock to read, unlock", read_and_unlock, NULL, MESSAGES, "2");
-    bench_run("semaphore: acquire, release", acquire_and_release, NULL, MESSAGES, "2");
+    with_capacity("rendezvous", 0, receive_all);
+    with_capacity("rendezvous-back", 0, ask_all);
+    with_capacity("rendezvous-select", 0, select_all);
+    with_capacity("bounded-1", 1, receive_all);
+    with_capacity("bounded-64", 64, receive_all);
+    with_capacity("unbounded", BIDE_CHANNEL_UNBOUNDED, receive_all);
+    with_capacity("bounded-now", 64, send_and_receive);
+    bench_run("mutex", lock_and_unlock, NULL, MESSAGES);
+    bench_run("rwlock-read", read_and_unlock, NULL, MESSAGES);
+    bench_run("semaphore", acquire_and_release, NULL, MESSAGES);
     return 0;
 }
 

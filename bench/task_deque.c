@@ -73,14 +73,13 @@ static void *steal_all_the_time(void *arg)
 
 int main(void)
 {
-    bench_run("push, pop: one task", push_and_pop, NULL, 5000000, "1 (pop)");
-    bench_run("push, pop: 128 tasks", push_many_and_pop_them, NULL, 5000000, "1 (pop)");
-    bench_run("push, steal halves, pop: 128 tasks", push_and_steal, NULL, 5000000,
-              "< 1 (2 a theft, 1 a pop)");
-    bench_run("push, take: the queue for all", inject_and_take, NULL, 5000000, "4 (two locks)");
+    bench_run("push-pop", push_and_pop, NULL, 100000);
+    bench_run("push-pop-128", push_many_and_pop_them, NULL, 100000);
+    bench_run("push-steal-128", push_and_steal, NULL, 100000);
+    bench_run("inject", inject_and_take, NULL, 100000);
     pthread_t thief;
     if (pthread_create(&thief, NULL, steal_all_the_time, NULL) != 0) return 1;
-    bench_run("push, pop: one task, with a thief", push_and_pop, NULL, 500000, "1 and more");
+    bench_run("push-pop-thief", push_and_pop, NULL, 100000);
     atomic_store_explicit(&ended, true, memory_order_relaxed);
     (void)pthread_join(thief, NULL);
     return 0;

@@ -46,8 +46,7 @@ static int wait_for_start(void *arg)
 
 static void report(const char *what, bide_instant began)
 {
-    (void)printf("%-28s %8.0f ns a task\n", what,
-                 (double)bide_instant_since(bide_now(), began) / (double)crowd.tasks);
+    (void)printf("%s %.1f ns\n", what, (double)bide_instant_since(bide_now(), began) / (double)crowd.tasks);
 }
 
 static int hold_all(void *arg)
@@ -58,7 +57,7 @@ static int hold_all(void *arg)
     for (size_t i = 0; i < crowd.tasks; i++) {
         int error = bide_spawn(&crowd.all[i], wait_for_start, &crowd.start, NULL);
         if (error) {
-            (void)printf("%zu spawned, then %s\n", i, bide_error_name(error));
+            (void)fprintf(stderr, "%zu spawned, then %s\n", i, bide_error_name(error));
             return 1;
         }
     }
@@ -67,15 +66,15 @@ static int hold_all(void *arg)
     do
         if (bide_yield() != 0 || bide_scheduler_stats_read(bide_scheduler_current(), &stats) != 0) return 1;
     while (stats.total.switches < crowd.tasks);
-    report("spawn, begin, block", began);
-    (void)printf("%-28s %8.0f bytes a task, and %.0f of page tables\n", "resident",
+    report("spawn-block", began);
+    (void)printf("resident %.0f bytes page_tables=%.0f\n",
                  (double)(resident() - before) / (double)crowd.tasks,
                  (double)(page_tables() - tables) / (double)crowd.tasks);
     began = bide_now();
     bide_event_set(&crowd.start);
     for (size_t i = 0; i < crowd.tasks; i++)
         if (bide_task_join(crowd.all[i], NULL, BIDE_NEVER) != 0) return 1;
-    report("wake, end, join", began);
+    report("wake-join", began);
     return 0;
 }
 
@@ -85,7 +84,6 @@ int main(int argc, char **argv)
     bide_run_options options = {.workers = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 1};
     crowd.all = calloc(crowd.tasks, sizeof *crowd.all);
     if (!crowd.all || bide_event_init(&crowd.start, BIDE_EVENT_MANUAL) != 0) return 1;
-    (void)printf("%zu tasks, %u workers\n", crowd.tasks, options.workers);
     int result = bide_run(hold_all, NULL, &options);
     free(crowd.all);
     return result != 0;

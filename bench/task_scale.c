@@ -69,7 +69,7 @@ int main(int argc, char **argv)
         ratios[i] = one / two;
     }
     qsort(ratios, (size_t)pairs, sizeof *ratios, by_size);
-    (void)printf("two workers against one: %.2f (%.2f to %.2f, %d pairs)\n", ratios[pairs / 2], ratios[0],
+    (void)printf("scale %.3f times least=%.2f most=%.2f pairs=%d\n", ratios[pairs / 2], ratios[0],
                  ratios[pairs - 1], pairs);
     return 0;
 }

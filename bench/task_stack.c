@@ -62,10 +62,9 @@ int main(void)
     static struct bide_stack_pool pool;
     if (bide_stack_pool_init(&pool, 0, CROWD, 2 * CROWD) != 0) return 1;
     bide_stack_cache_init(&cache, &pool);
-    bench_run("take, give: from the cache", take_and_give, NULL, 10000000, "0");
-    bench_run("take, give: 1,000 at once, touched", take_many_and_give_them, NULL, 1000000,
-              "2 a batch of 16");
-    bench_run("take, give: new ones, memory given back", make_first, NULL, 20000, "2 a batch of 16");
+    bench_run("take-give", take_and_give, NULL, 100000);
+    bench_run("take-give-1000", take_many_and_give_them, NULL, 20000);
+    bench_run("take-give-new", make_first, NULL, 2000);
     bide_stack_cache_drain(&cache);
     bide_stack_pool_destroy(&pool);
     return 0;

@@ -55,9 +55,9 @@ int main(void)
 {
     bide_fiber_adopt(&thread);
     bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, false);
-    bench_run("switch", there_and_back, NULL, SWITCHES, "0");
+    bench_run("switch", there_and_back, NULL, SWITCHES);
     bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, true);
-    bench_run("switch with modes", there_and_back, NULL, SWITCHES, "0");
-    bench_run("make, switch to, end, retire", make_run_and_end, NULL, SWITCHES / 4, "0");
+    bench_run("switch-modes", there_and_back, NULL, SWITCHES);
+    bench_run("fiber-life", make_run_and_end, NULL, SWITCHES / 4);
     return 0;
 }

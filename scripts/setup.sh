@@ -41,7 +41,10 @@ if [ "${1-}" = all ] || [ "${1-}" = bench ]; then
     has taskset || want util-linux
     has strace || want strace
 fi
-[ "${1-}" != bench ] || has gnuplot || want gnuplot-nox
+if [ "${1-}" = bench ]; then
+    has gnuplot || want gnuplot-nox
+    [ -e /usr/include/boost/context/detail/fcontext.hpp ] || want libboost-context-dev
+fi
 
 if [ "${1-}" = all ]; then
     has g++ || want g++
@@ -81,6 +84,7 @@ without() {
     libglib2.0-dev) echo "setup: no GLib ($1): the example embed_glib will not be built" ;;
     libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
     libclang-rt-14-dev) echo "setup: no $1: clang may bring libFuzzer itself" ;;
+    libboost-context-dev) echo "setup: no boost.context ($1): no peer for the switch of tasks" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
     openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | curl | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
