@@ -87,6 +87,14 @@ Test(time, now_is_the_monotonic_clock_and_never_goes_back)
     }
 }
 
+Test(time, the_coarse_clock_never_leads)
+{
+    for (int i = 0; i < 100000; i++) {
+        bide_instant coarse = bide_os_coarse_now(), now = bide_now();
+        cr_assert(!bide_before(now, coarse), "%lld, and then %lld", (long long)coarse.ns, (long long)now.ns);
+    }
+}
+
 Test(time, after_counts_from_now_and_saturates)
 {
     static const bide_duration durations[] = {0, 1, BIDE_SECONDS(10), -1, BIDE_HOURS(-100000)};

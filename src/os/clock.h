@@ -10,6 +10,10 @@
 /* A duration as the kernel takes it; negative counts as zero. */
 struct timespec bide_os_timespec(bide_duration duration);
 
+/* An instant that bide_now() has reached already; as a rule some milliseconds old at most, and cheaper to learn where
+ * the system keeps such a clock: the counter of the processor, which waits for all that goes before, is not read. */
+bide_instant bide_os_coarse_now(void);
+
 /* Now, on a clock that goes on while the machine is suspended. It may start elsewhere than bide_now(). */
 bide_instant bide_os_boot_now(void);
 

@@ -9,6 +9,11 @@ bide_instant bide_now(void)
     return bide_instant_from_ns((int64_t)clock_gettime_nsec_np(CLOCK_UPTIME_RAW));
 }
 
+bide_instant bide_os_coarse_now(void)
+{
+    return bide_now();
+}
+
 bide_instant bide_os_boot_now(void)
 {
     return bide_instant_from_ns((int64_t)clock_gettime_nsec_np(CLOCK_MONOTONIC_RAW));

@@ -38,6 +38,11 @@ bide_instant bide_now(void)
     return bide_instant_from_ns(seconds * NS_PER_SECOND + rest * NS_PER_SECOND / per_second);
 }
 
+bide_instant bide_os_coarse_now(void)
+{
+    return bide_now();
+}
+
 bide_instant bide_os_boot_now(void)
 {
     return bide_now();

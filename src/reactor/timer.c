@@ -22,6 +22,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/future.h"
 #include "os/assert.h"
+#include "os/clock.h"
 #include "reactor/reactor.h"
 
 #include <stdio.h>
@@ -140,6 +141,21 @@ static int fail(bide_timer *timer, int error)
     return BIDE_READY;
 }
 
+/* More than the coarse clock is late, unless the whole machine was stopped. */
+#define COARSE_LAG BIDE_MILLISECONDS(100)
+
+/* Whether it is due, and the instant that it is then. Far from the deadline the coarse clock will do: if that was
+ * late all the same, the timer is armed and fires with the next turn, as if the poll had come a little earlier.
+ * Lock held. */
+static bool is_due(const bide_timer *timer, const bide_context *cx, bide_instant coarse, bide_instant *now)
+{
+    if (bide_before(bide_instant_add(coarse, COARSE_LAG), timer->deadline_) &&
+        !(cx->flags_ & BIDE_CONTEXT_LAST_TRY))
+        return false;
+    *now = bide_now();
+    return !bide_before(*now, timer->deadline_);
+}
+
 /* What a look at the timer gives, besides BIDE_PENDING and BIDE_READY. */
 enum {
     COUNT_FIRST = -1, /* it would wait in the background: count it, which takes other locks, and look again */
@@ -148,8 +164,10 @@ enum {
 
 /* Fires it if it is due, else sees to it that it is armed for the context. `counted`: whether the
  * background counts one more for it. Lock held. */
-static int look(bide_timer *timer, const bide_context *cx, bide_instant now, bool *counted, bool *interrupt)
+static int look(bide_timer *timer, const bide_context *cx, bide_instant coarse, bool *counted,
+                bool *interrupt)
 {
+    bide_instant now;
     struct bide_reactor *reactor = timer->reactor_;
     bide_waiter *waiter = &timer->waiter_;
     if (bide_waiter_state(waiter) >= BIDE_WAITER_FIRING) return FIRING;
@@ -159,7 +177,7 @@ static int look(bide_timer *timer, const bide_context *cx, bide_instant now, boo
         set_error(timer, forked ? BIDE_EFORKED : BIDE_ECANCELED);
         return BIDE_READY;
     }
-    if (!bide_before(now, timer->deadline_)) {
+    if (is_due(timer, cx, coarse, &now)) {
         disarm(timer);
         timer->result = timer->deadline_;
         advance(timer, now);
@@ -192,10 +210,10 @@ static int timer_poll(bide_future *self, bide_context *cx)
     bool counted = false;
     for (;;) {
         bide_waiter_quiesce(&timer->waiter_);
-        bide_instant now = bide_now();
+        bide_instant coarse = bide_os_coarse_now();
         bool interrupt = false;
         bide_os_mutex_lock(&reactor->lock);
-        int found = look(timer, cx, now, &counted, &interrupt);
+        int found = look(timer, cx, coarse, &counted, &interrupt);
         bide_os_mutex_unlock(&reactor->lock);
         if (interrupt) bide_driver_interrupt(reactor);
         if (found == FIRING) continue;
