@@ -32,10 +32,10 @@ void bide_future_init(bide_future *future, const bide_future_ops *ops)
     future->state_ = IDLE;
 }
 
-static int check(const bide_future *future, const bide_context *cx)
+static inline int check(const bide_future *future, const bide_context *cx, const struct bide_thread *thread)
 {
     if (!future || !future->ops_ || !cx) return BIDE_EINVAL;
-    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    if (thread->in_waker) return BIDE_EDEADLK;
     if ((future->state_ & PHASE) == STARTED && (future->state_ & ~(uint32_t)PHASE) != digest(future))
         return BIDE_EMOVED;
     return 0;
@@ -43,12 +43,13 @@ static int check(const bide_future *future, const bide_context *cx)
 
 int bide_future_poll(bide_future *future, bide_context *cx)
 {
-    int error = check(future, cx);
+    const struct bide_thread *thread = bide_thread_self();
+    int error = check(future, cx, thread);
     if (error) return error;
     uint32_t phase = future->state_ & PHASE;
     if (phase >= DONE) return BIDE_READY;
     /* A read that is cancelled would leave the descriptor pinned, for one. */
-    int cancelable = bide_thread_cancel_disable(bide_thread_self());
+    int cancelable = bide_thread_cancel_disable(thread);
     int answer = future->ops_->poll(future, cx);
     bide_thread_cancel_restore(cancelable);
     if (answer == BIDE_PENDING)
@@ -66,7 +67,8 @@ void bide_future_begin(bide_future *future)
 
 int bide_future_cancel(bide_future *future, bide_context *cx)
 {
-    int error = check(future, cx);
+    const struct bide_thread *thread = bide_thread_self();
+    int error = check(future, cx, thread);
     if (error) return error;
     int answer = BIDE_READY;
     switch (future->state_ & PHASE) {
@@ -75,7 +77,7 @@ int bide_future_cancel(bide_future *future, bide_context *cx)
     case DONE:
     case HELD: return BIDE_COMPLETED;
     default: {
-        int cancelable = bide_thread_cancel_disable(bide_thread_self());
+        int cancelable = bide_thread_cancel_disable(thread);
         answer = future->ops_->cancel(future, cx);
         bide_thread_cancel_restore(cancelable);
     }

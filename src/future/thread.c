@@ -3,7 +3,6 @@
 #include "future/thread.h"
 
 #include "os/compiler.h"
-#include "os/thread.h"
 
 #if defined(__GNUC__)
 #define NEVER_INLINED __attribute__((noinline))
@@ -16,16 +15,6 @@ static _Thread_local struct bide_thread self BIDE_OS_STATIC_TLS;
 NEVER_INLINED struct bide_thread *bide_thread_self(void)
 {
     return &self;
-}
-
-int bide_thread_cancel_disable(const struct bide_thread *thread)
-{
-    return thread->parkers_used > 0 || thread->worker ? -1 : bide_os_cancel_disable();
-}
-
-void bide_thread_cancel_restore(int state)
-{
-    if (state >= 0) bide_os_cancel_restore(state);
 }
 
 uint32_t bide_thread_random(struct bide_thread *thread)

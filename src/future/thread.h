@@ -4,6 +4,8 @@
 #ifndef BIDE_FUTURE_THREAD_H
 #define BIDE_FUTURE_THREAD_H
 
+#include "os/thread.h"
+
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,8 +54,15 @@ struct bide_thread *bide_thread_self(void);
 
 /* Turns pthread_cancel(3) off for as long as something must not be left halfway, and on again. An await and a
  * worker have done so already, and then nothing is done. */
-int bide_thread_cancel_disable(const struct bide_thread *thread);
-void bide_thread_cancel_restore(int state);
+static inline int bide_thread_cancel_disable(const struct bide_thread *thread)
+{
+    return thread->parkers_used > 0 || thread->worker ? -1 : bide_os_cancel_disable();
+}
+
+static inline void bide_thread_cancel_restore(int state)
+{
+    if (state >= 0) bide_os_cancel_restore(state);
+}
 
 /* A small random number (xorshift32: G. Marsaglia, "Xorshift RNGs", 2003). */
 uint32_t bide_thread_random(struct bide_thread *thread);

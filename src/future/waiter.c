@@ -161,7 +161,7 @@ void bide_batch_wake(bide_os_mutex *lock, const void *object, bide_link *batch)
     bide_wait_unlock(lock);
 }
 
-void bide_waiter_quiesce(bide_waiter *waiter)
+void bide_waiter_quiesce_slow(bide_waiter *waiter)
 {
     _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);
     for (int spins = 0;; spins++) {

@@ -164,8 +164,13 @@ void bide_wake_run(const struct bide_wake *wake);
  * whose address alone is used. Called with the lock held; returns with it released. */
 void bide_batch_wake(bide_os_mutex *lock, const void *object, bide_link *batch);
 
+void bide_waiter_quiesce_slow(bide_waiter *waiter);
+
 /* Waits until no wake of this waiter is running. Called by the owner, no lock held. */
-void bide_waiter_quiesce(bide_waiter *waiter);
+static inline void bide_waiter_quiesce(bide_waiter *waiter)
+{
+    if (bide_waiter_state(waiter) >= BIDE_WAITER_AWAITED) bide_waiter_quiesce_slow(waiter);
+}
 
 /* Whether two wakers are the same. */
 static inline bool bide_waker_same(bide_waker a, bide_waker b)
