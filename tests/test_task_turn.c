@@ -8,6 +8,8 @@
 #include "support/syscalls.h"
 
 #include <fenv.h>
+#include <string.h>
+#include <unistd.h>
 
 TestSuite(task_turn, .timeout = 60);
 
@@ -236,6 +238,33 @@ Test(task_turn, of_several_that_join_one_succeeds_and_the_others_are_told)
 {
     bide_run_options one = {.workers = 1};
     cr_assert_ok(bide_run(join_by_many, NULL, &one));
+}
+
+static int dump_to(void *arg)
+{
+    cr_assert_ok(bide_dump(*(int *)arg));
+    return 0;
+}
+
+static int dump_while_joined(void *arg)
+{
+    char text[4096];
+    int ends[2];
+    (void)arg;
+    cr_assert_eq(pipe(ends), 0);
+    cr_assert_ok(run_one(dump_to, &ends[1], NULL));
+    ssize_t length = read(ends[0], text, sizeof text - 1);
+    cr_assert_gt(length, 0);
+    text[length] = '\0';
+    cr_assert_not_null(strstr(text, "\"main\", joins one that has not waited yet, spawned at "), "%s", text);
+    cr_assert_eq(close(ends[0]) + close(ends[1]), 0);
+    return 0;
+}
+
+Test(task_turn, a_dump_tells_of_one_that_joins_what_runs)
+{
+    bide_run_options one = {.workers = 1};
+    cr_assert_ok(bide_run(dump_while_joined, NULL, &one));
 }
 
 /* --- stacks --------------------------------------------------------------------------------------------------- */

@@ -38,9 +38,9 @@ extern "C" {
  *     task 2: "echo", waits for fd 7 to read, since 1.250 s, at most 0.300 s more, spawned at echo.c:33, stack 912
  *     of 131072, most 4096
  *
- * (The last one is one line.) Of a task: its name, or - for none; running, ready (waits for a worker) or what it
- * waits for (bide_future_kind names futures of yours) and for how long so far, which is exact to the time that its
- * worker needs for some sixty tasks; its deadline; where it was spawned; the bytes of its stack in use (0 when it
+ * (The last one is one line.) Of a task: its name, or - for none; running, ready (waits for a worker), "joins one
+ * that has not waited yet" (and has its worker until it does) or what it waits for (bide_future_kind names futures of
+ * yours) and for how long so far, which is exact to the time that its worker needs for some sixty tasks; its deadline; where it was spawned; the bytes of its stack in use (0 when it
  * runs) and the most that were, see bide_task_stack_high_water().
  *
  * Each line is true for a moment, not all of them for the same one. Nothing stops: each thing is looked at by

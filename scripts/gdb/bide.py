@@ -74,7 +74,9 @@ def text(pointer, otherwise):
 
 
 def state(record):
-    return "running" if int(record["worker"]) != 0 else STATES[plain(record["state"])]
+    if int(record["worker"]) != 0:
+        return "running"
+    return "joins" if plain(record["joining"]) == 1 else STATES[plain(record["state"])]
 
 
 def waits_for(record):

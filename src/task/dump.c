@@ -156,7 +156,8 @@ static void look_at_wait(struct bide_task_record *record, struct task_view *view
     view->awaits[0] = '\0';
     if (!bide_task_examine(record)) {
         bool runs = atomic_load_explicit(&record->worker, memory_order_relaxed) != NULL;
-        view->state = runs ? "running" : "ready";
+        bool joins = atomic_load_explicit(&record->joining, memory_order_relaxed) == BIDE_TASK_ASIDE;
+        view->state = runs ? "running" : joins ? "joins one that has not waited yet" : "ready";
         return;
     }
     view->since = record->since;

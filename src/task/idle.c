@@ -22,6 +22,11 @@ static uint64_t bit_of(const struct bide_worker *worker)
 void bide_idle_call_one(struct bide_scheduler *scheduler)
 {
     bide_os_fence();
+    bide_idle_call_one_after(scheduler);
+}
+
+void bide_idle_call_one_after(struct bide_scheduler *scheduler)
+{
     if (atomic_load(&scheduler->idle_mask) == 0 || atomic_load(&scheduler->searching) > 0) return;
     struct bide_worker *worker = NULL;
     bide_os_mutex_lock(&scheduler->idle_lock);

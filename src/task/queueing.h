@@ -46,11 +46,11 @@ static inline void bide_worker_push(struct bide_worker *self, struct bide_task_r
     if (!self->alone) bide_idle_call_one(self->scheduler);
 }
 
-/* What was in the slot, or NULL. */
+/* What was in the slot, or NULL. seq_cst: invariant 8, for bide_idle_call_one_after. */
 static inline struct bide_task_record *bide_worker_swap_slot(struct bide_worker *self,
                                                              struct bide_task_record *record)
 {
-    if (!self->alone) return atomic_exchange_explicit(&self->slot, record, memory_order_acq_rel);
+    if (!self->alone) return atomic_exchange(&self->slot, record);
     struct bide_task_record *before = atomic_load_explicit(&self->slot, memory_order_relaxed);
     atomic_store_explicit(&self->slot, record, memory_order_relaxed);
     return before;
@@ -69,6 +69,16 @@ static inline struct bide_task_record *bide_worker_from_ring(struct bide_worker 
 {
     return (struct bide_task_record *)(self->alone ? bide_deque_pop_alone(&self->deque)
                                                    : bide_deque_pop(&self->deque));
+}
+
+/* For the one that the current task has woken: it goes next. */
+static inline void bide_worker_put_in_slot(struct bide_worker *self, struct bide_task_record *record)
+{
+    struct bide_task_record *pushed = bide_worker_swap_slot(self, record);
+    if (pushed)
+        bide_worker_push(self, pushed);
+    else if (!self->alone)
+        bide_idle_call_one_after(self->scheduler);
 }
 
 /* The ring and the inbox take turns. */

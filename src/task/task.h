@@ -90,6 +90,9 @@ enum {
     BIDE_TASK_ROUSED
 };
 
+/* `joining`: whether the task is aside, or was when the other one ended and was joined. */
+enum { BIDE_TASK_NOT_ASIDE, BIDE_TASK_ASIDE, BIDE_TASK_JOINED };
+
 /* The lower half of `life`. */
 #define BIDE_TASK_RUNS UINT64_C(1)
 #define BIDE_TASK_HELD UINT64_C(2)
@@ -139,9 +142,9 @@ struct bide_task_record {
     struct bide_deferred *deferred;
     _Atomic int value; /* relaxed: published by the end of RUNS */
     int joined_value;
-    bool joined;  /* what it waited for while it was aside has ended, and is joined */
-    bool is_main; /* its end is the scheduler's */
-    bool limited; /* `limit` was armed since the task began */
+    _Atomic int joining; /* invariant 12; relaxed: for its worker, and those who only look */
+    bool is_main;        /* its end is the scheduler's */
+    bool limited;        /* `limit` was armed since the task began */
     unsigned deferred_count, deferred_room;
     bide_instant deadline; /* of its present or last wait */
     struct bide_limit limit;
@@ -357,6 +360,9 @@ static inline uint32_t bide_record_generation(struct bide_task_record *record)
  * a full fence. */
 void bide_idle_call_one(struct bide_scheduler *scheduler);
 
+/* The same after a seq_cst access with which it was queued, which those who go to sleep look at with another one. */
+void bide_idle_call_one_after(struct bide_scheduler *scheduler);
+
 /* Something was queued in that one's inbox: wakes it if it is idle. Begins with a full fence. */
 void bide_idle_call(struct bide_worker *worker);
 
@@ -411,8 +417,8 @@ void bide_worker_dismiss(struct bide_worker *self);
 /* The worker whose thread this is; NULL: none. Never inlined: a task may have changed threads. */
 struct bide_worker *bide_worker_self(void);
 
-/* Puts a task that is AWAKE where it will be found; `fresh`: it has not begun. A full fence stands between that
- * and what the caller does next, unless the worker that queues is alone. Any thread. */
+/* Puts a task that is AWAKE where it will be found; `fresh`: it has not begun, and then a full fence stands between
+ * that and what the caller does next, unless the worker that queues is alone. Any thread. */
 void bide_worker_queue(struct bide_task_record *record, bool fresh);
 
 /* The main task, by a thread that is not yet the worker that it will be. */

@@ -18,6 +18,11 @@ static struct bide_worker *worker_of(struct bide_task_record *record)
     return atomic_load_explicit(&record->worker, memory_order_relaxed);
 }
 
+static void set_joining(struct bide_task_record *record, int joining)
+{
+    atomic_store_explicit(&record->joining, joining, memory_order_relaxed);
+}
+
 /* --- Arriving --- */
 
 /* A fiber that was left for good. */
@@ -63,6 +68,7 @@ static BIDE_OS_NOINLINE void queue_aside(struct bide_worker *self, struct bide_t
 {
     struct bide_task_record *aside = record->aside;
     record->aside = NULL;
+    set_joining(aside, BIDE_TASK_NOT_ASIDE);
     bide_queueing_begin(self->thread_data);
     bide_worker_push(self, aside);
     bide_queueing_end(self->thread_data);
@@ -160,16 +166,18 @@ static inline bool hand_over(struct bide_task_record *record, struct bide_task_r
     bide_queueing_end(self->thread_data);
     /* Thieves may have come. */
     if (!next) return false;
-    record->joined = false;
     if (next == to) {
         BIDE_ASSERT(!to->aside);
         to->aside = record;
+        set_joining(record, BIDE_TASK_ASIDE);
     } else {
         self->left = record;
         self->left_for = BIDE_LEFT_TO_YIELD;
     }
     go(self, record, next);
-    return record->joined;
+    if (atomic_load_explicit(&record->joining, memory_order_relaxed) != BIDE_TASK_JOINED) return false;
+    set_joining(record, BIDE_TASK_NOT_ASIDE);
+    return true;
 }
 
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
@@ -201,16 +209,16 @@ static inline struct bide_task_record *end_record(struct bide_worker *self, stru
     }
     record->aside = NULL;
     aside->joined_value = atomic_load_explicit(&record->value, memory_order_relaxed);
-    aside->joined = bide_record_end_joined(self, record);
-    if (!aside->joined) bide_record_end(self, record);
+    if (bide_record_end_joined(self, record)) {
+        set_joining(aside, BIDE_TASK_JOINED);
+    } else {
+        set_joining(aside, BIDE_TASK_NOT_ASIDE);
+        bide_record_end(self, record);
+    }
     if (bide_worker_has_turns(self)) return aside;
     /* As one that this task has woken. */
     bide_queueing_begin(self->thread_data);
-    struct bide_task_record *pushed = bide_worker_swap_slot(self, aside);
-    if (pushed)
-        bide_worker_push(self, pushed);
-    else if (!self->alone)
-        bide_idle_call_one(self->scheduler);
+    bide_worker_put_in_slot(self, aside);
     bide_queueing_end(self->thread_data);
     return NULL;
 }

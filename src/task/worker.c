@@ -113,12 +113,7 @@ static void queue(struct bide_worker *self, struct bide_task_record *record, boo
          * told when all are there. */
         bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
     } else {
-        /* A task that another one wakes goes next. */
-        struct bide_task_record *pushed = bide_worker_swap_slot(self, record);
-        if (pushed)
-            bide_worker_push(self, pushed);
-        else if (!self->alone)
-            bide_idle_call_one(self->scheduler);
+        bide_worker_put_in_slot(self, record);
     }
     if (self->parking) self->parker->cx.waker_.wake(self->parker->cx.waker_.arg);
 }
