@@ -9,7 +9,7 @@ struct receiver {
     bide_async *in;
     bide_io io;
     bide_set_member member;
-    char bytes[64];
+    char bytes[4096]; /* more than comes: so a count tells that there is no more */
 };
 
 static bide_set set;
@@ -17,7 +17,7 @@ static struct receiver *receivers;
 
 static void receive(struct receiver *receiver)
 {
-    bide_io_read(&receiver->io, receiver->in, receiver->bytes, message_size);
+    bide_io_read(&receiver->io, receiver->in, receiver->bytes, sizeof receiver->bytes);
     peer_check(bide_set_add(&set, &receiver->member, &receiver->io.future, receiver) == 0, "bide_set_add");
 }
 
@@ -37,9 +37,10 @@ static void chain_run(void)
         bide_set_member *member;
         peer_check(bide_set_next(&set, BIDE_NEVER, &member) == 0, "bide_set_next");
         struct receiver *receiver = member->tag;
-        peer_check(receiver->io.result == (bide_ssize)message_size, "bide_io_read");
+        bide_ssize count = receiver->io.result;
+        peer_check(count > 0, "bide_io_read");
         receive(receiver);
-        chain_go_on((size_t)(receiver - receivers));
+        chain_go_on((size_t)(receiver - receivers), (size_t)count);
     }
 }
 

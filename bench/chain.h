@@ -22,7 +22,7 @@ struct chain_link {
 static struct chain_link *links;
 static size_t link_count, message_size;
 static uint64_t hops_left, messages_under_way;
-static char message[64];
+static char message[64], received[4096];
 
 /* By each program: has the socket watched, which is non-blocking; and runs until there is no message under way. */
 static void chain_watch(size_t index, int in);
@@ -33,24 +33,26 @@ static inline void chain_send(size_t index)
     peer_check(send(links[index].out, message, message_size, MSG_NOSIGNAL) == (ssize_t)message_size, "send");
 }
 
-/* A message has been read from that link. */
-static inline void chain_go_on(size_t index)
+/* So many bytes have been read from that link. */
+static inline void chain_go_on(size_t index, size_t bytes)
 {
-    if (hops_left == 0) {
-        messages_under_way--;
-        return;
+    for (; bytes >= message_size; bytes -= message_size) {
+        if (hops_left == 0) {
+            messages_under_way--;
+            continue;
+        }
+        hops_left--;
+        chain_send(index + 1 < link_count ? index + 1 : 0);
     }
-    hops_left--;
-    chain_send(index + 1 < link_count ? index + 1 : 0);
 }
 
 /* Something is there to be read. */
 static inline void chain_pass(size_t index)
 {
-    ssize_t count = recv(links[index].in, message, message_size, 0);
+    ssize_t count = recv(links[index].in, received, sizeof received, 0);
     if (count < 0 && errno == EAGAIN) return;
-    peer_check(count == (ssize_t)message_size, "recv");
-    chain_go_on(index);
+    peer_check(count > 0, "recv");
+    chain_go_on(index, (size_t)count);
 }
 
 static void chain_connect_tcp(void)

@@ -167,8 +167,10 @@ void bide_parker_release(struct bide_thread *thread, struct bide_parker *parker)
 
 bool bide_parker_consume(struct bide_parker *parker)
 {
+    /* relaxed: who overlooks a wake here goes to sleep, which fails then. */
     uint32_t expected = BIDE_PARKER_NOTIFIED;
-    return atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
+    return atomic_load_explicit(&parker->state, memory_order_relaxed) == expected &&
+           atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
 }
 
 bool bide_parker_nudge(struct bide_parker *parker)

@@ -17,7 +17,7 @@ void bide_os_mutex_lock_slow(bide_os_mutex *mutex)
         bide_os_spin_pause();
     }
     while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0)
-        bide_os_futex_wait(&mutex->word, 2, BIDE_NEVER);
+        bide_os_futex_wait(&mutex->word, 2, bide_after(BIDE_OS_MUTEX_NAP));
 }
 
 bool bide_os_mutex_try_long(bide_os_mutex *mutex)
