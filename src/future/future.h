@@ -10,6 +10,13 @@
 void bide_future_hold(bide_future *future);
 void bide_future_release(bide_future *future);
 
+/* bide_future_init for a kind that is known to be whole. */
+static inline void bide_future_prepare(bide_future *future, const bide_future_ops *ops)
+{
+    future->ops_ = ops;
+    future->state_ = 0;
+}
+
 /* Marks one as pending whose first poll its maker has done itself. */
 void bide_future_begin(bide_future *future);
 

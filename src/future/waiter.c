@@ -2,39 +2,13 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/waiter.h"
 
-#include "future/event.h"
-#include "os/assert.h"
-
-/* Enough that two busy sources seldom meet; a power of two for the mask. Each on a cache line of its own. */
-#define LOCKS 64
-
-static struct {
-    _Alignas(64) bide_os_mutex mutex;
-} locks[LOCKS];
-
-static bide_os_mutex *lock_of(const void *object)
-{
-    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
-    uintptr_t address = (uintptr_t)object;
-    return &locks[((address >> 4) ^ (address >> 10)) % LOCKS].mutex;
-}
-
-bide_os_mutex *bide_wait_lock(const void *object)
-{
-    struct bide_thread *thread = bide_thread_self();
-    bide_os_mutex *mutex = lock_of(object);
-    BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
-    thread->wait_locks++;
-    atomic_signal_fence(memory_order_seq_cst);
-    bide_os_mutex_lock(mutex);
-    return mutex;
-}
+struct bide_wait_slot bide_wait_locks[BIDE_WAIT_LOCKS];
 
 bide_os_mutex *bide_wait_try(const void *object)
 {
     struct bide_thread *thread = bide_thread_self();
     if (thread->wait_locks > 0) return NULL;
-    bide_os_mutex *mutex = lock_of(object);
+    bide_os_mutex *mutex = bide_wait_lock_of(object);
     thread->wait_locks++;
     atomic_signal_fence(memory_order_seq_cst);
     if (bide_os_mutex_try_long(mutex)) return mutex;
@@ -43,16 +17,6 @@ bide_os_mutex *bide_wait_try(const void *object)
     atomic_signal_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) bide_event_drain(thread);
     return NULL;
-}
-
-void bide_wait_unlock(bide_os_mutex *lock)
-{
-    struct bide_thread *thread = bide_thread_self();
-    bide_os_mutex_unlock(lock);
-    atomic_signal_fence(memory_order_seq_cst);
-    thread->wait_locks--;
-    atomic_signal_fence(memory_order_seq_cst);
-    if (atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) bide_event_drain(thread);
 }
 
 /* --- Forks: with all locks held no ring is half changed --- */
@@ -67,16 +31,16 @@ void bide_wait_lock_all(void)
     if (!fork_holds_locks) return;
     thread->wait_locks++;
     atomic_signal_fence(memory_order_seq_cst);
-    for (int i = 0; i < LOCKS; i++)
-        bide_os_mutex_lock(&locks[i].mutex);
+    for (int i = 0; i < (int)BIDE_WAIT_LOCKS; i++)
+        bide_os_mutex_lock(&bide_wait_locks[i].mutex);
 }
 
 void bide_wait_unlock_all(void)
 {
     if (!fork_holds_locks) return;
-    for (int i = 1; i < LOCKS; i++)
-        bide_os_mutex_unlock(&locks[i].mutex);
-    bide_wait_unlock(&locks[0].mutex);
+    for (int i = 1; i < (int)BIDE_WAIT_LOCKS; i++)
+        bide_os_mutex_unlock(&bide_wait_locks[i].mutex);
+    bide_wait_unlock(&bide_wait_locks[0].mutex);
 }
 
 void bide_ring_splice(bide_link *from, bide_link *to)

@@ -37,7 +37,9 @@
 #ifndef BIDE_FUTURE_WAITER_H
 #define BIDE_FUTURE_WAITER_H
 
+#include "future/event.h"
 #include "future/thread.h"
+#include "os/assert.h"
 #include "os/mutex.h"
 
 #include <bide/future.h>
@@ -73,8 +75,42 @@ struct bide_wake {
     bide_waiter *firing; /* NULL: nothing to lower afterwards */
 };
 
-bide_os_mutex *bide_wait_lock(const void *object);
-void bide_wait_unlock(bide_os_mutex *lock);
+/* Enough that two busy sources seldom meet; a power of two for the mask. Each on a cache line of its own. */
+#define BIDE_WAIT_LOCKS 64u
+
+struct bide_wait_slot {
+    _Alignas(64) bide_os_mutex mutex;
+};
+
+extern struct bide_wait_slot bide_wait_locks[BIDE_WAIT_LOCKS];
+
+static inline bide_os_mutex *bide_wait_lock_of(const void *object)
+{
+    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
+    uintptr_t address = (uintptr_t)object;
+    return &bide_wait_locks[((address >> 4) ^ (address >> 10)) % BIDE_WAIT_LOCKS].mutex;
+}
+
+static inline bide_os_mutex *bide_wait_lock(const void *object)
+{
+    struct bide_thread *thread = bide_thread_self();
+    bide_os_mutex *mutex = bide_wait_lock_of(object);
+    BIDE_ASSERT(thread->wait_locks == 0); /* invariant 6 */
+    thread->wait_locks++;
+    atomic_signal_fence(memory_order_seq_cst);
+    bide_os_mutex_lock(mutex);
+    return mutex;
+}
+
+static inline void bide_wait_unlock(bide_os_mutex *lock)
+{
+    struct bide_thread *thread = bide_thread_self();
+    bide_os_mutex_unlock(lock);
+    atomic_signal_fence(memory_order_seq_cst);
+    thread->wait_locks--;
+    atomic_signal_fence(memory_order_seq_cst);
+    if (atomic_load_explicit(&thread->pending_events, memory_order_relaxed)) bide_event_drain(thread);
+}
 
 /* For those who only look, also from a debugger or while this thread holds one: NULL if it cannot be had soon. */
 bide_os_mutex *bide_wait_try(const void *object);

@@ -172,16 +172,6 @@ int bide_await_on(struct bide_reactor *reactor, bide_future *future, bide_instan
     return result;
 }
 
-bide_context *bide_await_context(void)
-{
-    struct bide_thread *thread = bide_thread_self();
-    struct bide_awaiter *awaiter = thread->awaiter;
-    if (!awaiter || thread->in_waker || thread->operation || bide_awaiter_verdict(awaiter)) return NULL;
-    if (awaiter->cx->budget_ == 0) return NULL;
-    awaiter->cx->budget_--;
-    return awaiter->cx;
-}
-
 int bide_await_rest(bide_future *future, bide_instant deadline)
 {
     bide_future_begin(future);

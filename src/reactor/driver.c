@@ -12,7 +12,8 @@ static inline void count(_Atomic uint64_t *counter, uint64_t by)
 /* By the holder of the role alone, of which there is one at a time: no locked operation. */
 static inline void count_as_holder(_Atomic uint64_t *counter, uint64_t by)
 {
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by, memory_order_relaxed);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
 }
 
 void bide_driver_interrupt(struct bide_reactor *reactor)

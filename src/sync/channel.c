@@ -28,6 +28,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "sync/channel.h"
 
+#include "future/future.h"
 #include "os/compiler.h"
 #include "reactor/await.h"
 #include "sync/fifo.h"
@@ -250,15 +251,6 @@ int bide_channel_close(bide_channel *channel)
 
 /* --- Exchanges --- */
 
-void bide_exchange_init(bide_exchange *exchange, const void *value)
-{
-    bide_waiter_init(&exchange->waiter_);
-    exchange->value_ = (void *)(uintptr_t)value;
-    exchange->chosen_ = NULL;
-    exchange->index_ = 0;
-    exchange->outcome_ = BIDE_ECANCELED;
-}
-
 /* Whether somebody else waits there: a select may want to send and to receive, but not with itself. */
 static bool has_others(bide_link *queue, const bide_exchange *exchange)
 {
@@ -355,7 +347,7 @@ static const bide_future_kind sending_kind = {{sizeof sending_kind.ops, sending_
 void bide_sending_init(bide_sending *sending, bide_channel *channel, const void *value)
 {
     if (!sending) return;
-    bide_future_init(&sending->future, &sending_kind.ops);
+    bide_future_prepare(&sending->future, &sending_kind.ops);
     bide_exchange_init(&sending->exchange_, value);
     sending->channel_ = channel;
     sending->result = is_valid(channel, value) ? BIDE_ECANCELED : BIDE_EINVAL;
@@ -403,7 +395,7 @@ static void prepare(bide_receiving *receiving, const bide_future_kind *kind, bid
                     void *into)
 {
     if (!receiving) return;
-    bide_future_init(&receiving->future, &kind->ops);
+    bide_future_prepare(&receiving->future, &kind->ops);
     bide_exchange_init(&receiving->exchange_, into);
     receiving->channel_ = channel;
     receiving->result = is_valid(channel, into) ? BIDE_ECANCELED : BIDE_EINVAL;

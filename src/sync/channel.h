@@ -9,7 +9,14 @@
 #include <bide/channel.h>
 
 /* Makes an exchange that waits for itself alone. */
-void bide_exchange_init(bide_exchange *exchange, const void *value);
+static inline void bide_exchange_init(bide_exchange *exchange, const void *value)
+{
+    bide_waiter_init(&exchange->waiter_);
+    exchange->value_ = (void *)(uintptr_t)value;
+    exchange->chosen_ = NULL;
+    exchange->index_ = 0;
+    exchange->outcome_ = BIDE_ECANCELED;
+}
 
 /* Sends, or if that is not possible at once queues the exchange: 0, BIDE_ECLOSED, BIDE_ENOMEM, BIDE_EFREED,
  * BIDE_EINVAL; or BIDE_EAGAIN: it is queued, unless `exchange` is NULL. */

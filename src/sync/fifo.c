@@ -12,11 +12,6 @@ struct bide_fifo_chunk {
     unsigned char values[];
 };
 
-static bool is_chunked(const bide_fifo *fifo)
-{
-    return fifo->capacity_ == BIDE_CHANNEL_UNBOUNDED && fifo->size_ > 0;
-}
-
 void bide_fifo_init(bide_fifo *fifo, size_t size, size_t capacity, void *ring)
 {
     memset(fifo, 0, sizeof *fifo);
@@ -26,7 +21,7 @@ void bide_fifo_init(bide_fifo *fifo, size_t size, size_t capacity, void *ring)
     size_t room = CHUNK_BYTES - sizeof(struct bide_fifo_chunk);
     fifo->chunk_values_ = size > 0 && size <= room ? room / size : 1;
     /* No chunk is as a full one. */
-    fifo->head_ = fifo->tail_ = is_chunked(fifo) ? fifo->chunk_values_ : 0;
+    fifo->head_ = fifo->tail_ = bide_fifo_is_chunked(fifo) ? fifo->chunk_values_ : 0;
 }
 
 struct bide_fifo_chunk *bide_fifo_chunk_new(const bide_fifo *fifo)
@@ -36,17 +31,12 @@ struct bide_fifo_chunk *bide_fifo_chunk_new(const bide_fifo *fifo)
     return malloc(head + fifo->chunk_values_ * fifo->size_);
 }
 
-bool bide_fifo_lacks_chunk(const bide_fifo *fifo)
-{
-    return is_chunked(fifo) && fifo->tail_ == fifo->chunk_values_ && !fifo->spare_;
-}
-
 void bide_fifo_lend(bide_fifo *fifo, struct bide_fifo_chunk *chunk)
 {
     fifo->spare_ = chunk;
 }
 
-static void push_chunked(bide_fifo *fifo, const void *value)
+void bide_fifo_push_chunked(bide_fifo *fifo, const void *value)
 {
     if (fifo->tail_ == fifo->chunk_values_) {
         struct bide_fifo_chunk *chunk = fifo->spare_;
@@ -64,18 +54,7 @@ static void push_chunked(bide_fifo *fifo, const void *value)
     bide_fifo_copy(fifo, fifo->last_->values + fifo->tail_++ * fifo->size_, value);
 }
 
-void bide_fifo_push(bide_fifo *fifo, const void *value)
-{
-    if (is_chunked(fifo)) {
-        push_chunked(fifo, value);
-    } else if (fifo->size_ > 0) {
-        bide_fifo_copy(fifo, fifo->ring_ + fifo->tail_ * fifo->size_, value);
-        if (++fifo->tail_ == fifo->capacity_) fifo->tail_ = 0;
-    }
-    fifo->count_++;
-}
-
-static struct bide_fifo_chunk *pop_chunked(bide_fifo *fifo, void *into)
+struct bide_fifo_chunk *bide_fifo_pop_chunked(bide_fifo *fifo, void *into)
 {
     struct bide_fifo_chunk *chunk = fifo->first_;
     bide_fifo_copy(fifo, into, chunk->values + fifo->head_++ * fifo->size_);
@@ -90,19 +69,6 @@ static struct bide_fifo_chunk *pop_chunked(bide_fifo *fifo, void *into)
     if (fifo->spare_) return chunk;
     fifo->spare_ = chunk;
     return NULL;
-}
-
-struct bide_fifo_chunk *bide_fifo_pop(bide_fifo *fifo, void *into)
-{
-    struct bide_fifo_chunk *emptied = NULL;
-    if (is_chunked(fifo)) {
-        emptied = pop_chunked(fifo, into);
-    } else if (fifo->size_ > 0) {
-        bide_fifo_copy(fifo, into, fifo->ring_ + fifo->head_ * fifo->size_);
-        if (++fifo->head_ == fifo->capacity_) fifo->head_ = 0;
-    }
-    fifo->count_--;
-    return emptied;
 }
 
 void bide_fifo_clear(bide_fifo *fifo)

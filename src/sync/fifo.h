@@ -36,8 +36,16 @@ static inline bool bide_fifo_is_full(const bide_fifo *fifo)
     return fifo->count_ == fifo->capacity_;
 }
 
+static inline bool bide_fifo_is_chunked(const bide_fifo *fifo)
+{
+    return fifo->capacity_ == BIDE_CHANNEL_UNBOUNDED && fifo->size_ > 0;
+}
+
 /* Whether the next push needs a chunk that is not there. */
-bool bide_fifo_lacks_chunk(const bide_fifo *fifo);
+static inline bool bide_fifo_lacks_chunk(const bide_fifo *fifo)
+{
+    return bide_fifo_is_chunked(fifo) && fifo->tail_ == fifo->chunk_values_ && !fifo->spare_;
+}
 
 /* A chunk to lend it; NULL without memory. Reads what never changes, so without the lock. */
 struct bide_fifo_chunk *bide_fifo_chunk_new(const bide_fifo *fifo);
@@ -45,11 +53,34 @@ struct bide_fifo_chunk *bide_fifo_chunk_new(const bide_fifo *fifo);
 /* For the next push, which lacks one. */
 void bide_fifo_lend(bide_fifo *fifo, struct bide_fifo_chunk *chunk);
 
+void bide_fifo_push_chunked(bide_fifo *fifo, const void *value);
+struct bide_fifo_chunk *bide_fifo_pop_chunked(bide_fifo *fifo, void *into);
+
 /* It is not full, and lacks no chunk. */
-void bide_fifo_push(bide_fifo *fifo, const void *value);
+static inline void bide_fifo_push(bide_fifo *fifo, const void *value)
+{
+    if (bide_fifo_is_chunked(fifo)) {
+        bide_fifo_push_chunked(fifo, value);
+    } else if (fifo->size_ > 0) {
+        bide_fifo_copy(fifo, fifo->ring_ + fifo->tail_ * fifo->size_, value);
+        if (++fifo->tail_ == fifo->capacity_) fifo->tail_ = 0;
+    }
+    fifo->count_++;
+}
 
 /* It is not empty. Returns what is to be freed, or NULL. */
-struct bide_fifo_chunk *bide_fifo_pop(bide_fifo *fifo, void *into);
+static inline struct bide_fifo_chunk *bide_fifo_pop(bide_fifo *fifo, void *into)
+{
+    struct bide_fifo_chunk *emptied = NULL;
+    if (bide_fifo_is_chunked(fifo)) {
+        emptied = bide_fifo_pop_chunked(fifo, into);
+    } else if (fifo->size_ > 0) {
+        bide_fifo_copy(fifo, into, fifo->ring_ + fifo->head_ * fifo->size_);
+        if (++fifo->head_ == fifo->capacity_) fifo->head_ = 0;
+    }
+    fifo->count_--;
+    return emptied;
+}
 
 /* Frees all chunks, with what is in them. */
 void bide_fifo_clear(bide_fifo *fifo);
