@@ -33,6 +33,7 @@ typedef struct bide_set_member {
 typedef struct bide_set {
     bide_future future; /**< this as a future: what others poll, race and cancel */
     bide_link ready_;
+    bide_link fresh_;
     bide_link queue_;
     bide_waiter waiter_;
     struct bide_reactor *service_;

@@ -5,8 +5,10 @@
  *
  * INVARIANTS
  * 1. The ready list, the members' states and the queue of the set's own waiter are guarded by the wait
- *    lock of the set.
- * 2. A member is QUEUED if and only if it is on the ready list.
+ *    lock of the set. Nobody but the set's thread has to do with the state of a member that was not polled since it
+ *    was added, or whose poll has answered BIDE_READY: then no wake of it runs.
+ * 2. A member is QUEUED if and only if it is on the ready list, or in `fresh_`, which holds those that were added
+ *    while nobody waited, belongs to the set's thread, and is emptied into the ready list by the next look at that.
  * 3. If the ready list is not empty, then the set's waiter is not linked, or its wake has been taken by
  *    the thread that queued the first member.
  * 4. `service_` is the reactor of the set's first poll. Members are told that whoever polls them serves that
@@ -79,6 +81,7 @@ static bide_set_member *take_ready(bide_set *set, bide_context *cx, int *error)
     for (;;) {
         *error = 0;
         bide_os_mutex *lock = bide_wait_lock(set);
+        bide_ring_splice(&set->fresh_, &set->ready_);
         if (!bide_ring_empty(&set->ready_)) {
             bide_set_member *member = (bide_set_member *)set->ready_.next_;
             bide_ring_remove(&member->link_);
@@ -135,6 +138,18 @@ static void withdraw(bide_set *set, bide_set_member *member)
     set->count_--;
 }
 
+/* The member's future is ready. */
+static void yield(bide_set *set, bide_set_member *member)
+{
+    if (member->state_ == WAITING) {
+        member->state_ = IDLE;
+        set->count_--;
+    } else {
+        withdraw(set, member);
+    }
+    set->result = member;
+}
+
 static int set_poll(bide_future *self, bide_context *cx)
 {
     bide_set *set = (bide_set *)self;
@@ -169,8 +184,12 @@ static int set_poll(bide_future *self, bide_context *cx)
             cx->flags_ |= BIDE_CONTEXT_SPENT;
             break;
         }
-        withdraw(set, member);
-        set->result = member;
+        if (answer == BIDE_READY) {
+            yield(set, member);
+        } else {
+            withdraw(set, member);
+            set->result = member;
+        }
         return answer;
     }
     bide_context_wake(cx);
@@ -199,6 +218,7 @@ void bide_set_init(bide_set *set)
     if (!set) return;
     bide_future_init(&set->future, &set_kind.ops);
     bide_ring_init(&set->ready_);
+    bide_ring_init(&set->fresh_);
     bide_ring_init(&set->queue_);
     bide_waiter_init(&set->waiter_);
     set->service_ = NULL;
@@ -219,10 +239,15 @@ int bide_set_add(bide_set *set, bide_set_member *member, bide_future *future, vo
     member->set_ = set;
     member->future = future;
     member->tag = tag;
+    set->count_++;
+    if (bide_waiter_state(&set->waiter_) == 0) {
+        member->state_ = QUEUED;
+        bide_ring_append(&set->fresh_, &member->link_);
+        return 0;
+    }
     struct bide_wake wake;
     bide_os_mutex *lock = bide_wait_lock(set);
     bool fire = enqueue(set, member, &wake);
-    set->count_++;
     bide_wait_unlock(lock);
     if (fire) bide_wake_run(&wake);
     return 0;
