@@ -197,6 +197,14 @@ static void cancel_all(bide_context *cx)
         must(bide_future_cancel(&timers[order[i]].timer.future, cx) == BIDE_READY);
 }
 
+/* Until all are due that were drawn within a thousandth of the span. */
+static void wait_past(bide_instant base)
+{
+    bide_instant end = bide_instant_add(base, SPAN / 1000);
+    while (bide_before(bide_now(), end))
+        (void)nanosleep(&(struct timespec){0, 10000000}, NULL);
+}
+
 static int timers_poll(bide_future *self, bide_context *cx)
 {
     (void)self;
@@ -235,6 +243,23 @@ static int timers_poll(bide_future *self, bide_context *cx)
         }
         if (round) END("timer-add-and-cancel", TIMERS);
     }
+    /* With the await's own waker, as those of threads and tasks. */
+    for (int round = 0; round < 2; round++) {
+        bide_reactor_stats before, after;
+        draw();
+        for (int i = 0; i < TIMERS; i++)
+            timers[i].drawn /= 1000; /* 60 ms in all */
+        base = bide_after(BIDE_SECONDS(2));
+        add_all(cx, base);
+        must(bide_reactor_stats_read(bide_reactor_current(), &before) == 0);
+        wait_past(base);
+        BEGIN();
+        do
+            must(bide_reactor_run_once(bide_reactor_current(), BIDE_NOW) > 0 &&
+                 bide_reactor_stats_read(bide_reactor_current(), &after) == 0);
+        while (after.timers - before.timers < TIMERS);
+        if (round) END("timer-expiry-of-an-await", TIMERS);
+    }
     return BIDE_READY;
 }
 
@@ -256,9 +281,7 @@ static void count_expiry(void)
         fired = 0;
         add_all(&cx, base);
         must(fired == 0);
-        bide_instant end = bide_instant_add(base, SPAN / 1000);
-        while (bide_before(bide_now(), end))
-            (void)nanosleep(&(struct timespec){0, 10000000}, NULL);
+        wait_past(base);
         BEGIN();
         while (fired < TIMERS)
             must(bide_reactor_run_once(reactor, BIDE_NOW) > 0);

@@ -269,28 +269,37 @@ static bide_waiter *pop(struct bide_reactor *reactor, bide_instant now)
     return &timer->waiter_;
 }
 
-/* Takes the wake of a timer that is no longer in the heap and runs it. Lock held, and released
- * around the wake. */
-static void fire(struct bide_reactor *reactor, bide_waiter *waiter)
+/* Prepares the wake of a timer that is no longer in the heap. Lock held. */
+static void take(struct bide_reactor *reactor, bide_waiter *waiter, struct bide_wake *wake)
 {
-    struct bide_wake wake;
     if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(reactor);
-    bide_waiter_take(waiter, &wake);
-    bide_os_mutex_unlock(&reactor->lock);
-    bide_wake_run(&wake);
-    bide_os_mutex_lock(&reactor->lock);
+    bide_waiter_take(waiter, wake);
 }
 
+/* Wakes in one go, with the lock taken once. */
+#define BATCH 16
+
+/* Several wakes go together of those alone whose targets are Bide's own, for which a late one is a spurious one. Each
+ * other is taken when its turn has come, so that a cancel waits for no waker but its own. */
 int bide_timer_dispatch(struct bide_reactor *reactor)
 {
     if (bide_heap_count(&reactor->heap) == 0) return 0;
     bide_instant now = bide_now();
-    int fired = 0;
-    while (fired < BIDE_TURN_TIMERS) {
-        bide_waiter *waiter = pop(reactor, now);
-        if (!waiter) break;
-        fire(reactor, waiter);
-        fired++;
+    struct bide_wake wakes[BATCH];
+    int fired = 0, taken = 0;
+    for (;;) {
+        bide_waiter *waiter = fired + taken < BIDE_TURN_TIMERS ? pop(reactor, now) : NULL;
+        if (waiter) {
+            take(reactor, waiter, &wakes[taken++]);
+            if (!wakes[taken - 1].firing && taken < BATCH) continue;
+        }
+        if (taken == 0) break;
+        bide_os_mutex_unlock(&reactor->lock);
+        for (int i = 0; i < taken; i++)
+            bide_wake_run(&wakes[i]);
+        bide_os_mutex_lock(&reactor->lock);
+        fired += taken;
+        taken = 0;
     }
     if (fired) atomic_fetch_add_explicit(&reactor->timers_fired, (uint64_t)fired, memory_order_relaxed);
     return fired;
@@ -306,8 +315,13 @@ void bide_timer_collect(struct bide_reactor *reactor, bide_link *batch)
 void bide_timer_wake(struct bide_reactor *reactor, bide_link *batch)
 {
     bide_os_mutex_lock(&reactor->lock);
-    while (!bide_ring_empty(batch))
-        fire(reactor, bide_queue_first(batch));
+    while (!bide_ring_empty(batch)) {
+        struct bide_wake wake;
+        take(reactor, bide_queue_first(batch), &wake);
+        bide_os_mutex_unlock(&reactor->lock);
+        bide_wake_run(&wake);
+        bide_os_mutex_lock(&reactor->lock);
+    }
     bide_os_mutex_unlock(&reactor->lock);
 }
 
