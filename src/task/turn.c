@@ -284,7 +284,7 @@ static inline void run(struct bide_task_record *record)
         value = record->function(record->arg);
     }
     atomic_store_explicit(&record->value, value, memory_order_relaxed);
-    if (record->deferred || record->locals) clean_up(record);
+    if (record->deferred_count > 0 || record->locals) clean_up(record);
 }
 
 /* In the child of the task that forked: ends it, and its worker with it. */
