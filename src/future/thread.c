@@ -14,7 +14,9 @@ static _Thread_local struct bide_thread self BIDE_OS_STATIC_TLS;
 
 NEVER_INLINED struct bide_thread *bide_thread_self(void)
 {
-    return &self;
+    struct bide_thread *thread = &self;
+    BIDE_OS_CONCEAL(thread);
+    return thread;
 }
 
 uint32_t bide_thread_random(struct bide_thread *thread)

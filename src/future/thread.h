@@ -48,8 +48,8 @@ struct bide_thread {
     void (*end_locals)(struct bide_locals **locals); /* NULL: it never had any */
 };
 
-/* The calling thread's record. Never inlined: compilers keep the address of thread-local data across
- * calls, which is wrong once a stackful task may continue on another thread. */
+/* The calling thread's record. Never inlined, and concealed from optimisers of the whole program: compilers keep the
+ * address of thread-local data across calls, which is wrong once a stackful task may continue on another thread. */
 struct bide_thread *bide_thread_self(void);
 
 /* Turns pthread_cancel(3) off for as long as something must not be left halfway, and on again. An await and a

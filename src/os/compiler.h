@@ -17,6 +17,9 @@
 #define BIDE_OS_NOINLINE __attribute__((noinline))
 /* For what is short only once the compiler knows the arguments. */
 #define BIDE_OS_INLINE inline __attribute__((always_inline))
+/* What a function gives back is the same pointer, but the compiler does not know it, nor that the function gives the
+ * same one each time: optimising the whole program at once it would otherwise call it once for several. */
+#define BIDE_OS_CONCEAL(pointer) __asm__ volatile("" : "+r"(pointer))
 /* Memory that will be used soon. The address need not be valid: a hint never faults. */
 #define BIDE_OS_PREFETCH(address) __builtin_prefetch(address)
 /* Thread-local data whose address is a register plus a constant (initial-exec), so that a signal handler on a
@@ -27,6 +30,7 @@
 #define BIDE_OS_PRINTF(format_, first)
 #define BIDE_OS_NOINLINE
 #define BIDE_OS_INLINE inline
+#define BIDE_OS_CONCEAL(pointer) ((void)(pointer))
 #define BIDE_OS_PREFETCH(address) ((void)(address))
 #define BIDE_OS_STATIC_TLS
 #endif
