@@ -54,8 +54,18 @@ awk -v program="/${program#*/}" '
     }
     END { finish() }' $build/locked $build/callgrind.out >$build/counts.txt
 
-compiler=$(gcc --version | head -n 1)
+compiler="$(uname -m) $(gcc --version | head -n 1)"
+known=$(sed -n 's/^compiler //p' $file)
 if [ "${1-}" = --update ]; then
+    # What is as good as the same stays as it is written, so that a change shows what it has changed.
+    [ "$known" = "$compiler" ] && before=$file || before=/dev/null
+    awk '
+        old && !/^#/ && NF == 3 { instructions[$1] = $2; atomics[$1] = $3; line[$1] = $0 }
+        old { next }
+        {
+            same = $1 in line && ($2 - instructions[$1]) ^ 2 < (0.005 * $2) ^ 2 && ($3 - atomics[$1]) ^ 2 < 0.0001
+            print same ? line[$1] : $0
+        }' old=1 $before old=0 $build/counts.txt >$build/counts.new
     {
         cat <<'END'
 # Instructions and atomic read-modify-writes an operation, in code of the library (and the loop of bench/counts.c):
@@ -64,15 +74,15 @@ if [ "${1-}" = --update ]; then
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 END
-        echo "compiler $(uname -m) $compiler"
-        cat $build/counts.txt
-    } >$file
+        echo "compiler $compiler"
+        cat $build/counts.new
+    } >$build/counts.file
+    cp $build/counts.file $file
     cat $file
     exit 0
 fi
 
-known=$(sed -n 's/^compiler //p' $file)
-[ "$known" = "$(uname -m) $compiler" ] || {
+[ "$known" = "$compiler" ] || {
     echo "counts: $file is of another compiler, so that it is no measure: $known"
     other=1
 }

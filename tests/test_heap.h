@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROOT 3u
+#define ROOT 7u
 #define FREED UINT32_C(0x80000000)
 
 static struct bide_heap heap;
@@ -118,12 +118,12 @@ static inline void check_invariants(void)
     cr_assert(end <= heap.bulk && heap.bulk <= heap.limit && heap.limit <= top,
               "tree to %u, bulk %u to %u of %u", end, heap.bulk, heap.limit, top);
     cr_assert(heap.bulk < heap.limit || heap.limit == top, "an empty bulk at %u, not %u", heap.limit, top);
-    cr_assert_eq((uintptr_t)heap.entries % 64, 0, "the entries at %p are not aligned", (void *)heap.entries);
+    cr_assert_eq((uintptr_t)heap.entries % 128, 0, "the entries at %p are not aligned", (void *)heap.entries);
     for (uint32_t i = ROOT; i < end; i++) {
         check_entry(i);
         dead += heap.entries[i].id == 0;
         live += heap.entries[i].id != 0;
-        uint32_t parent = i / 4 + 2;
+        uint32_t parent = i / 8 + 6;
         cr_assert(i == ROOT || in_order(&heap.entries[parent], &heap.entries[i]),
                   "entry %u is before its parent", i);
     }

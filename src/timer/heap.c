@@ -1,10 +1,10 @@
-/* The min-heap of deadlines: a 4-ary heap in an array and, when many timers are due at once, the bulk beside
+/* The min-heap of deadlines: an 8-ary heap in an array and, when many timers are due at once, the bulk beside
  * it: a sorted run of due timers in the same array, handed out one by one.
  *
- * With many timers all cost is that of memory, so: keys lie in the entries; four children share a cache
- * line (the root has index 3, the array is aligned to 64 bytes); positions, which every step of an entry writes, are
- * an array of their own, which caches hold longest; removing only marks the entry, and a move to
- * an earlier deadline marks it and adds another; both are put off until some have come together or
+ * With many timers all cost is that of memory, so: keys lie in the entries; eight children share two cache lines
+ * that are fetched together (the root has index 7, the array is aligned to 128 bytes); positions, which every
+ * step of an entry writes, are an array of their own, which caches hold longest; removing only marks the entry,
+ * and a move to an earlier deadline marks it and adds another; both are put off until some have come together or
  * somebody looks, by when what they touch has been fetched. Marked entries are thrown out when they outnumber
  * the others two to one, or when the array is full.
  *
@@ -37,11 +37,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINE 64u /* bytes in a cache line */
+#define LINES 128u /* bytes in a pair of cache lines */
 
 #define FREED UINT32_C(0x80000000) /* in a position: the id is free; in a pending id: remove */
 #define FIRST_CAPACITY 64u
-/* 16 times the highest index fits in 32 bits, and all arrays in half the address space. */
+/* 8 times the highest index fits in 32 bits, and all arrays in half the address space. */
 #define MOST_CAPACITY (SIZE_MAX / 96 < (1u << 27) ? (uint32_t)(SIZE_MAX / 96) : 1u << 27)
 
 /* The bulk pays from an eighth due on: with a million, building the tree anew costs some 15 ns an entry, and
@@ -51,7 +51,7 @@
 #define SAMPLES_DUE 4u
 #define AHEAD ((size_t)8) /* how far before it is handed out a timer is fetched */
 
-_Static_assert(sizeof(struct bide_heap_entry) * 4 == LINE, "four children share a cache line");
+_Static_assert(sizeof(struct bide_heap_entry) * 8 == LINES, "eight children share two cache lines");
 
 /* The entries for so many ids. */
 static inline uint32_t top_for(uint32_t capacity)
@@ -125,7 +125,7 @@ static void insert(struct bide_heap *heap, struct bide_heap_entry entry)
 
 static struct bide_heap_entry *aligned(void *block)
 {
-    return (struct bide_heap_entry *)(((uintptr_t)block + LINE - 1) & ~(uintptr_t)(LINE - 1));
+    return (struct bide_heap_entry *)(((uintptr_t)block + LINES - 1) & ~(uintptr_t)(LINES - 1));
 }
 
 /* realloc rather than new memory: for large arrays it moves pages, not bytes. An array that became larger
@@ -149,7 +149,7 @@ static int grow(struct bide_heap *heap)
     heap->owners = owners;
 
     size_t offset = heap->block ? (size_t)((char *)heap->entries - (char *)heap->block) : 0;
-    char *block = realloc(heap->block, top * sizeof *heap->entries + LINE);
+    char *block = realloc(heap->block, top * sizeof *heap->entries + LINES);
     if (!block) return BIDE_ENOMEM;
     heap->block = block;
     heap->entries = aligned(block);

@@ -34,7 +34,7 @@ struct bide_heap_slot {
 
 /* All fields are private; heap.c tells what holds between them. */
 struct bide_heap {
-    struct bide_heap_entry *entries; /* the tree from index 3 on, then room, then the bulk */
+    struct bide_heap_entry *entries; /* the tree from index 7 on, then room, then the bulk */
     struct bide_heap_slot *slots;    /* by id */
     uint32_t *positions;             /* by id: where its entry is, or the next free id */
     void **owners;                   /* by id */
