@@ -12,9 +12,14 @@ import os
 import re
 import subprocess
 import tempfile
+import textwrap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(HERE, "..", "docs")
+
+
+# Ours first, the limit grey where there is one.
+COLOURS = ["#0b5fa5", "#8a8a8a", "#59a14f", "#e8a33d", "#d9d04c", "#c2497f", "#d6604d", "#4bb3c4", "#b9a3d0", "#6b4f3a"]
 
 
 def number(value):
@@ -82,7 +87,7 @@ def chart(name, title, label, rows, relative_to, logarithmic):
             for workload in workloads:
                 unit = values.get((workload, relative_to), 1) if relative_to else 1
                 cells = [values.get((workload, subject)) for subject in subjects]
-                short = re.sub(r"^[^:]*: ", "", workload).replace(", ", "\\n")
+                short = "\\n".join(textwrap.wrap(re.sub(r"^[^:]*: ", "", workload), 12))
                 file.write('"%s" %s\n' % (short, " ".join("%g" % (cell / unit) if cell else "NaN" for cell in cells)))
         script = """
 set terminal svg size 900,380 font "sans-serif,12" background rgb "white"
@@ -92,6 +97,7 @@ set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.9 noborder
 set boxwidth 0.9
+set bmargin 5
 set grid ytics lc rgb "#dddddd"
 set key outside right
 set ylabel "%s"
@@ -99,8 +105,8 @@ set ylabel "%s"
 plot %s
 """ % (os.path.join(DOCS, "bench", name + ".svg"), title, label,
             "set logscale y" if logarithmic else "set yrange [0:*]",
-            ", ".join('"%s" using %d:xtic(1) title "%s" noenhanced' % (data, i + 2, subject)
-                      for i, subject in enumerate(subjects)))
+            ", ".join('"%s" using %d:xtic(1) title "%s" noenhanced lc rgb "%s"' % (data, i + 2, subject, colour)
+                      for i, (subject, colour) in enumerate(zip(subjects, COLOURS))))
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
