@@ -2,8 +2,8 @@
  *
  * A connection has one buffer, and is in one of two states:
  *
- *              some bytes                       none left
- *   READING ----------------> WRITING (the rest) ---------> READING
+ *              some bytes, more than go at once     none left
+ *   READING ------------------------------> WRITING ---------> READING
  *      | end, or error           | error
  *      +-------------------------+-----> freed
  *
@@ -116,15 +116,17 @@ static int begin_connection(struct server *server, bide_async *conn)
 static int step(struct server *server, struct connection *c)
 {
     bide_ssize count = c->io.result;
+    if (c->state == READING && count > 0) {
+        c->filled = (size_t)count;
+        c->written = 0;
+        /* The system takes it at once, as a rule: the set is for what has to wait. */
+        count = bide_write(c->conn, c->buffer, c->filled, BIDE_NOW);
+        if (count == BIDE_EAGAIN) return start_writing(server, c);
+    }
     if (count <= 0) {
         if (count < 0) server->counts->dropped++;
         end_connection(server, c);
         return start_accepting(server);
-    }
-    if (c->state == READING) {
-        c->filled = (size_t)count;
-        c->written = 0;
-        return start_writing(server, c);
     }
     c->written += (size_t)count;
     server->counts->bytes += (size_t)count;
