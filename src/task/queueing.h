@@ -109,16 +109,21 @@ static inline void bide_worker_queue_fresh(struct bide_worker *self, struct bide
 /* The rest of what follows. */
 bool bide_worker_renew(struct bide_worker *self);
 
+static inline uint64_t bide_worker_switches(struct bide_worker *self)
+{
+    return atomic_load_explicit(&self->counts.switches, memory_order_relaxed);
+}
+
 /* Whether it may go on to the next task. If not it looks around first, on its own stack. */
 static inline bool bide_worker_has_turns(struct bide_worker *self)
 {
-    return self->turns_left > 0 || bide_worker_renew(self);
+    return bide_worker_switches(self) < self->turns_end || bide_worker_renew(self);
 }
 
-/* The worker is about to switch to the task; NULL: to its own stack. */
-static inline void bide_worker_prepare(struct bide_worker *self, struct bide_task_record *record)
+/* The worker is about to switch to the task; NULL: to its own stack. `thread`: its own. */
+static inline void bide_worker_prepare(struct bide_worker *self, struct bide_thread *thread,
+                                       struct bide_task_record *record)
 {
-    struct bide_thread *thread = self->thread_data;
     /* release: who dumps reads the record's number */
     atomic_store_explicit(&self->current, record, memory_order_release);
     if (!record) {
@@ -129,7 +134,6 @@ static inline void bide_worker_prepare(struct bide_worker *self, struct bide_tas
     thread->reactor = record->reactor;
     thread->awaiter = &record->awaiter;
     bide_count(&self->counts.switches);
-    self->turns_left--;
 }
 
 #endif

@@ -201,7 +201,7 @@ struct bide_worker {
     struct bide_os_fault_stack fault_stack; /* for the overflow handler; its thread's */
     bool equipped;                          /* with that, or it could not be had */
     int left_for;
-    unsigned turns_left; /* tasks to begin or resume before it looks at the clock */
+    uint64_t turns_end;  /* as many switches it makes, as counted, before it looks at the clock */
     unsigned slot_turns; /* in a row from the slot */
     unsigned index;
     bool searching;   /* counted in scheduler->searching; guarded by idle_lock while idle */

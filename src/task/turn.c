@@ -80,11 +80,12 @@ static inline void go(struct bide_worker *self, struct bide_task_record *record,
 {
     BIDE_ASSERT(atomic_load_explicit(&self->current, memory_order_relaxed) == record &&
                 self == bide_worker_self());
+    struct bide_thread *thread = self->thread_data;
     struct bide_stack *stack = record->stack;
-    record->reactor = self->thread_data->reactor;
+    record->reactor = thread->reactor;
     record->since = self->now;
     atomic_store_explicit(&record->worker, NULL, memory_order_relaxed);
-    bide_worker_prepare(self, next);
+    bide_worker_prepare(self, thread, next);
     bide_fiber_switch(&stack->fiber, next ? &next->stack->fiber : &self->fiber);
     arrive(worker_of(record));
 }
@@ -111,17 +112,18 @@ BIDE_OS_NOINLINE void bide_worker_park(struct bide_task_record *record)
 static inline void yield(struct bide_task_record *record)
 {
     struct bide_worker *self = worker_of(record);
+    struct bide_thread *thread = self->thread_data;
     if (record->aside) queue_aside(self, record);
-    bide_queueing_begin(self->thread_data);
+    bide_queueing_begin(thread);
     bool goes_on = bide_worker_has_turns(self);
     struct bide_task_record *next = goes_on ? bide_worker_from_own(self) : NULL;
     bool stays = !next && goes_on && bide_inject_length(&self->scheduler->inject) == 0;
     /* Invariant 2. */
     bool is_queued = self->alone && !record->home;
     if (!stays && is_queued) bide_deque_push(&self->deque, &record->runnable, &self->scheduler->inject);
-    bide_queueing_end(self->thread_data);
+    bide_queueing_end(thread);
     if (stays) {
-        self->turns_left--;
+        self->turns_end--;
         return;
     }
     if (!is_queued) {
@@ -231,7 +233,8 @@ static inline void end(struct bide_task_record *record, struct bide_stack *stack
     bool main_task = record->is_main;
     if (main_task) scheduler->value = atomic_load_explicit(&record->value, memory_order_relaxed);
     /* What runs here from now on is no task: the record may soon be another one's. */
-    self->thread_data->awaiter = NULL;
+    struct bide_thread *thread = self->thread_data;
+    thread->awaiter = NULL;
     struct bide_task_record *next = end_record(self, record);
     if (main_task) {
         atomic_store(&scheduler->closing, true);
@@ -239,7 +242,7 @@ static inline void end(struct bide_task_record *record, struct bide_stack *stack
     }
     bide_worker_gone(scheduler, self);
     if (!next) next = next_of(self);
-    bide_worker_prepare(self, next);
+    bide_worker_prepare(self, thread, next);
     struct bide_fiber *to = next ? &next->stack->fiber : &self->fiber;
     if (self->resting_count < BIDE_RESTING && stack->size == self->stacks.pool->size) {
         stack->next = self->resting;

@@ -227,7 +227,7 @@ BIDE_OS_NOINLINE bool bide_worker_renew(struct bide_worker *self)
     if (bide_inject_length(&self->scheduler->inject) > 0) return false;
     self->now = bide_now();
     if (bide_instant_since(self->now, self->looked) >= LOOK_PERIOD) return false;
-    self->turns_left = LOOK_AROUND;
+    self->turns_end = bide_worker_switches(self) + LOOK_AROUND;
     return true;
 }
 
@@ -259,7 +259,7 @@ static void park(struct bide_worker *self)
 /* A turn at the reactor, without waiting. */
 static void look_at_reactor(struct bide_worker *self)
 {
-    self->turns_left = LOOK_AROUND;
+    self->turns_end = bide_worker_switches(self) + LOOK_AROUND;
     self->dispatching = true;
     bide_driver_yield(self->scheduler->reactor, self->parker);
     self->dispatching = false;
@@ -269,7 +269,7 @@ static void look_at_reactor(struct bide_worker *self)
 
 static struct bide_task_record *find(struct bide_worker *self)
 {
-    bool looks_around = self->turns_left == 0;
+    bool looks_around = bide_worker_switches(self) >= self->turns_end;
     if (looks_around) look_at_reactor(self);
     bide_queueing_begin(self->thread_data);
     struct bide_task_record *record = looks_around ? from_inject(self) : NULL;
@@ -298,7 +298,7 @@ void bide_worker_run(struct bide_worker *self)
     struct bide_reactor *reactor = thread->reactor;
     int cancelable = bide_os_cancel_disable();
     self->thread_data = thread;
-    self->turns_left = LOOK_AROUND;
+    self->turns_end = bide_worker_switches(self) + LOOK_AROUND;
     thread->worker = self;
     look_around(self);
     bide_fiber_adopt(&self->fiber);
@@ -309,7 +309,7 @@ void bide_worker_run(struct bide_worker *self)
             continue;
         }
         call_others(self);
-        bide_worker_prepare(self, record);
+        bide_worker_prepare(self, thread, record);
         bide_fiber_switch(&self->fiber, &record->stack->fiber);
         if (self->scheduler->forked) return;
         bide_worker_arrive(self);
