@@ -1,6 +1,6 @@
-/* The hot paths, one after the other, for scripts/check-counts.sh to count instructions and atomic operations under
- * callgrind. Each subject runs once before its marks, so that what is made at first use is there, and does the same
- * each time: one thread, deadlines drawn from a fixed seed, no wait that the clock decides on.
+/* The hot paths, one after the other, for scripts/check-counts.sh to count instructions and atomic operations
+ * under callgrind. Each subject runs once before its marks, so that what is made at first use is there, and
+ * does the same each time: one thread, deadlines drawn from a fixed seed, no wait that the clock decides on.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L

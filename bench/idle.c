@@ -1,5 +1,5 @@
-/* What a program costs that has nothing to do: connections from which nothing comes, each with a read that waits and
- * an idle time-out an hour ahead, awaited by one thread.
+/* What a program costs that has nothing to do: connections from which nothing comes, each with a read that
+ * waits and an idle time-out an hour ahead, awaited by one thread.
  *
  *   wakeups   how often the thread was woken in a second
  *   source    resident bytes of a connection's source; what the kernel has is left out

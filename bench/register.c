@@ -1,5 +1,5 @@
-/* A timer made, polled once and cancelled, as by a call with a deadline that was soon done: with no other pending
- * (register-0), and with a million (register-1m), in the midst of their deadlines.
+/* A timer made, polled once and cancelled, as by a call with a deadline that was soon done: with no other
+ * pending (register-0), and with a million (register-1m), in the midst of their deadlines.
  *
  *   bench_register [SECONDS]
  *

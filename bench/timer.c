@@ -1,4 +1,5 @@
-/* bide_timer as an await uses it: initialised, and polled with a context; by a thread inside bide_block_on(). See timer_load.h.
+/* bide_timer as an await uses it: initialised, and polled with a context; by a thread inside bide_block_on().
+ * See timer_load.h.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

@@ -1,5 +1,5 @@
-/* The work that programs which measure timers do alike, ours and the peers': with `count` timers pending, deadlines
- * uniform over a minute,
+/* The work that programs which measure timers do alike, ours and the peers': with `count` timers pending,
+ * deadlines uniform over a minute,
  *
  *   add        all, to none (but the second time, so that the memory is there)
  *   rearm      each once, in random order, to a new deadline
@@ -9,9 +9,9 @@
  *
  *   memory     the bytes that a timer takes; `own` is the part that its caller keeps
  *
- * Times are processor time, the least of several rounds. A program includes this, defines `struct item` and the
- * functions declared below, and calls timer_load(), whose arguments are how many timers, and for how many seconds rounds
- * are repeated; with less than a tenth there are twenty times fewer.
+ * Times are processor time, the least of several rounds. A program includes this, defines `struct item` and
+ * the functions declared below, and calls timer_load(), whose arguments are how many timers, and for how many
+ * seconds rounds are repeated; with less than a tenth there are twenty times fewer.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_BENCH_TIMER_LOAD_H

@@ -1,5 +1,5 @@
-/* The slots of the wheel by themselves, without clock and lock: see timer_load.h. 4,096 slots of 100 ms. And what
- * submitting a sleep costs a thread when the wheel has one of its own:
+/* The slots of the wheel by themselves, without clock and lock: see timer_load.h. 4,096 slots of 100 ms. And
+ * what submitting a sleep costs a thread when the wheel has one of its own:
  *
  *   start      the call, once the sleep is prepared
  *   sleep      preparing, which reads the clock, and the call

@@ -26,8 +26,8 @@
  *    the lock, so that unlinking by a cancel takes a member out of the batch and it never fires.
  * 6. No wait lock is held while a waker runs. Wait locks do not nest, and no other lock is taken under one:
  *    whoever holds the other may be interrupted by a signal handler that waits for this one.
- * 7. A waiter that is neither FIRING nor AWAITED is changed by those alone who hold the wait lock: AWAITED comes only
- *    while it is FIRING, and FIRING only under the lock.
+ * 7. A waiter that is neither FIRING nor AWAITED is changed by those alone who hold the wait lock: AWAITED
+ *    comes only while it is FIRING, and FIRING only under the lock.
  * 8. A signal handler may interrupt a thread inside a wait lock: bide_event_set sees wait_locks > 0 then
  *    and leaves the event in pending_events, which the unlock drains.
  *
@@ -127,8 +127,8 @@ static inline uint32_t bide_waiter_state(const bide_waiter *waiter)
                                 memory_order_acquire);
 }
 
-/* Adds to the state. Lock held. What is neither FIRING nor AWAITED nobody changes without the lock: a store does,
- * which is no locked operation and does not wait for the stores before it. */
+/* Adds to the state. Lock held. What is neither FIRING nor AWAITED nobody changes without the lock: a store
+ * does, which is no locked operation and does not wait for the stores before it. */
 static inline void bide_waiter_change(bide_waiter *waiter, uint32_t by)
 {
     _Atomic uint32_t *state = BIDE_ATOMIC_U32(&waiter->state_);

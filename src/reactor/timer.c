@@ -144,9 +144,9 @@ static int fail(bide_timer *timer, int error)
 /* More than the coarse clock is late, unless the whole machine was stopped. */
 #define COARSE_LAG BIDE_MILLISECONDS(100)
 
-/* Whether it is due, and the instant that it is then. Far from the deadline the coarse clock will do: if that was
- * late all the same, the timer is armed and fires with the next turn, as if the poll had come a little earlier.
- * Lock held. */
+/* Whether it is due, and the instant that it is then. Far from the deadline the coarse clock will do: if that
+ * was late all the same, the timer is armed and fires with the next turn, as if the poll had come a little
+ * earlier. Lock held. */
 static bool is_due(const bide_timer *timer, const bide_context *cx, bide_instant coarse, bide_instant *now)
 {
     if (coarse.ns + COARSE_LAG < timer->deadline_.ns && /* no clock comes near the end of time */
@@ -279,8 +279,8 @@ static void take(struct bide_reactor *reactor, bide_waiter *waiter, struct bide_
 /* Wakes in one go, with the lock taken once. */
 #define BATCH 16
 
-/* Several wakes go together of those alone whose targets are Bide's own, for which a late one is a spurious one. Each
- * other is taken when its turn has come, so that a cancel waits for no waker but its own. */
+/* Several wakes go together of those alone whose targets are Bide's own, for which a late one is a spurious
+ * one. Each other is taken when its turn has come, so that a cancel waits for no waker but its own. */
 int bide_timer_dispatch(struct bide_reactor *reactor)
 {
     if (bide_heap_count(&reactor->heap) == 0) return 0;

@@ -1,12 +1,12 @@
 /* The min-heap of deadlines: an 8-ary heap in an array and, when many timers are due at once, the bulk beside
  * it: a sorted run of due timers in the same array, handed out one by one.
  *
- * With many timers all cost is that of memory, so: keys lie in the entries; eight children share two cache lines
- * that are fetched together (the root has index 7, the array is aligned to 128 bytes); positions, which every
- * step of an entry writes, are an array of their own, which caches hold longest; removing only marks the entry,
- * and a move to an earlier deadline marks it and adds another; both are put off until some have come together or
- * somebody looks, by when what they touch has been fetched. Marked entries are thrown out when they outnumber
- * the others two to one, or when the array is full.
+ * With many timers all cost is that of memory, so: keys lie in the entries; eight children share two cache
+ * lines that are fetched together (the root has index 7, the array is aligned to 128 bytes); positions, which
+ * every step of an entry writes, are an array of their own, which caches hold longest; removing only marks
+ * the entry, and a move to an earlier deadline marks it and adds another; both are put off until some have
+ * come together or somebody looks, by when what they touch has been fetched. Marked entries are thrown out
+ * when they outnumber the others two to one, or when the array is full.
  *
  * INVARIANTS
  *  1. The tree is entries[ROOT .. ROOT + size), the bulk entries[bulk .. limit), and ROOT + size <= bulk <=
@@ -196,7 +196,8 @@ int bide_heap_add(struct bide_heap *heap, bide_instant deadline, void *owner, bi
         heap->free = heap->positions[new_id] & ~FREED;
     else
         new_id = ++heap->ids;
-    /* What is the heap's own comes before the stores into its arrays: for all the compiler knows these may overlap. */
+    /* What is the heap's own comes before the stores into its arrays: for all the compiler knows these may
+     * overlap. */
     struct bide_heap_entry entry = {deadline.ns, new_id, heap->sequence++};
     struct bide_heap_slot *slot = &heap->slots[new_id];
     void **place = &heap->owners[new_id];
@@ -226,9 +227,9 @@ static inline void release(struct bide_heap *heap, bide_heap_id id)
     heap->free = id;
 }
 
-/* Carries out what is pending: first the stores into slots (a removal's go to slots[0]), without a branch on whether
- * they are all there is to do, which could not be predicted; then the rest, as far as it is not fetched yet fetching
- * it all before. */
+/* Carries out what is pending: first the stores into slots (a removal's go to slots[0]), without a branch on
+ * whether they are all there is to do, which could not be predicted; then the rest, for which all that is not
+ * fetched yet is fetched first. */
 static BIDE_OS_NOINLINE void flush(struct bide_heap *heap)
 {
     struct bide_heap_slot *slots = heap->slots;
@@ -349,8 +350,9 @@ static inline const struct bide_heap_entry *bulk_first(struct bide_heap *heap)
     return NULL;
 }
 
-/* Gives the next of the stale, from the tree's end towards its root, their true keys, and the dead the last of all.
- * Keys only grow by that, so that each is sifted down by itself; and the lower ones come first, so that it need not go far (as in heapify). */
+/* Gives the next of the stale, from the tree's end towards its root, their true keys, and the dead the last
+ * of all. Keys only grow by that, so that each is sifted down by itself; and the lower ones come first, so
+ * that it need not go far (as in heapify). */
 static BIDE_OS_NOINLINE void sweep(struct bide_heap *heap)
 {
     const struct bide_heap_entry *entries = heap->entries;
@@ -369,9 +371,9 @@ static BIDE_OS_NOINLINE void sweep(struct bide_heap *heap)
     heap->swept = to;
 }
 
-/* The tree's first entry, neither dead nor stale, or NULL if there is none until then. When `patience` of those
- * before it have been put right, one by one, either all are, at once, or a part of all, and the root is returned as it
- * is: no timer of the tree is before it. */
+/* The tree's first entry, neither dead nor stale, or NULL if there is none until then. When `patience` of
+ * those before it have been put right, one by one, either all are, at once, or a part of all, and the root is
+ * returned as it is: no timer of the tree is before it. */
 static inline const struct bide_heap_entry *tree_first(struct bide_heap *heap, int64_t until,
                                                        uint32_t patience, bool exactly)
 {

@@ -72,10 +72,11 @@ void bide_heap_move(struct bide_heap *heap, bide_heap_id id, bide_instant deadli
 /* Removes it; the id may be given out again. */
 void bide_heap_remove(struct bide_heap *heap, bide_heap_id id);
 
-/* The earliest deadline (stale roots re-sifted first), or BIDE_NEVER when empty. Exact with up to BIDE_HEAP_SMALL
- * entries. Of a larger heap a call puts right BIDE_HEAP_PATIENCE at the root, then looks at BIDE_HEAP_SWEEP others: half
- * a millisecond, where all of a million would take 80. So after very many moves to later deadlines it may tell
- * an instant before the earliest deadline, at which the sleeper wakes for nothing, and asks again. */
+/* The earliest deadline (stale roots re-sifted first), or BIDE_NEVER when empty. Exact with up to
+ * BIDE_HEAP_SMALL entries. Of a larger heap a call puts right BIDE_HEAP_PATIENCE at the root, then looks at
+ * BIDE_HEAP_SWEEP others: half a millisecond, where all of a million would take 80. So after very many moves
+ * to later deadlines it may tell an instant before the earliest deadline, at which the sleeper wakes for
+ * nothing, and asks again. */
 bide_instant bide_heap_first(struct bide_heap *heap);
 
 /* Takes one timer out whose deadline is <= now, earliest first, first-in first-out among equals, and returns

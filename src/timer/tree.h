@@ -1,5 +1,5 @@
-/* The tree of the heap: an 8-ary heap in an array, whose order is that of order.h. Every entry that is put somewhere is
- * told so in positions, by its id. The invariants are those of heap.c.
+/* The tree of the heap: an 8-ary heap in an array, whose order is that of order.h. Every entry that is put
+ * somewhere is told so in positions, by its id. The invariants are those of heap.c.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TIMER_TREE_H
@@ -8,8 +8,9 @@
 #include "os/compiler.h"
 #include "timer/order.h"
 
-/* Eight children share two cache lines. Against four in one, adding and moving take a fifth less, for an entry seldom
- * has to change with its parent; taking out the first takes 5 to 10 % more. Most timers are not waited out. */
+/* Eight children share two cache lines. Against four in one, adding and moving take a fifth less, for an
+ * entry seldom has to change with its parent; taking out the first takes 5 to 10 % more. Most timers are not
+ * waited out. */
 #define ROOT 7u
 
 static inline uint32_t parent_of(uint32_t position)
