@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import platform
+import resource
 import shlex
 import signal
 import statistics
@@ -177,6 +178,10 @@ class Bench:
 
     def run(self, section):
         subjects = self.subjects(section)
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        if "servers" in section and int(shlex.split(section["load"])[2]) + 100 > most != resource.RLIM_INFINITY:
+            self.skipped[section.name] = "no more than %d descriptors are allowed" % most
+            subjects = {}
         values = {name: [] for name in subjects}
         details = {}
         for round_ in range(self.options.runs):
@@ -286,6 +291,7 @@ def main():
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "bench"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.4) if options.quick else (9, 0.5)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     processors = sorted(os.sched_getaffinity(0))
     options.server_cpu, options.load_cpu = processors[0], processors[1 % len(processors)]
 
