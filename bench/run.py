@@ -291,6 +291,10 @@ def main():
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "bench"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.4) if options.quick else (9, 0.5)
+    if options.json:
+        # Now rather than after half an hour: whether it can be written.
+        os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
+        open(options.json, "a").close()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     processors = sorted(os.sched_getaffinity(0))
     options.server_cpu, options.load_cpu = processors[0], processors[1 % len(processors)]
