@@ -214,9 +214,9 @@ class Bench:
         rows = []
         for subject in OURS:
             for peer in values:
-                if peer == subject or subject not in values or (subject == "bide") == (peer == "bide-tasks"):
+                if peer == subject or subject not in values:
                     continue
-                if subject == "bide-tasks" and peer != "bide":
+                if peer == "bide-tasks" or (subject == "bide-tasks" and peer != "bide"):
                     continue
                 pairs = [(a, b) for a, b in zip(values[subject], values[peer]) if b]
                 if not pairs:

@@ -433,7 +433,8 @@ const struct scenario scenarios_of_structured[] = {
      run_groups},
     {"values of tasks", "local_get local_set", run_locals},
     {"promises",
-     "promise_spawn promise_then promise_chain promise_success promise_fail promise_finally promise_sync "
+     "promise_spawn promise_spawn_at promise_then promise_chain promise_success promise_fail promise_finally "
+     "promise_sync "
      "promise_syncing_init promise_cancel promise_free",
      run_promises},
     {"files",

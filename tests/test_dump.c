@@ -303,6 +303,43 @@ Test(dump, tells_what_each_task_waits_for_since_when_and_where_it_was_spawned)
     cr_assert_null(line_with("scheduler ", ""), "%s", text);
 }
 
+static bide_outcome sleep_for_ever(void *arg)
+{
+    (void)arg;
+    return bide_outcome_error(bide_sleep_until(BIDE_NEVER));
+}
+
+static bide_outcome pass_on(bide_outcome outcome, void *arg)
+{
+    (void)arg;
+    return outcome;
+}
+
+static int look_at_promises(void *arg)
+{
+    bide_task_options first = {.name = "promised"}, then = {.name = "step"};
+    bide_promise *promise;
+    bide_outcome outcome;
+    (void)arg;
+    int line = __LINE__ + 1;
+    cr_assert_ok(bide_promise_spawn(&promise, sleep_for_ever, NULL, &first));
+    cr_assert_ok(bide_promise_chain(&promise, pass_on, NULL, &then));
+    let_them_wait(2);
+    char expected[64];
+    (void)snprintf(expected, sizeof expected, "%s:%d,", "test_dump.c", line);
+    EXPECT_LINE("\"promised\"", expected);
+    EXPECT_LINE("\"step\"", expected);
+    cr_assert_ok(bide_promise_cancel(promise));
+    cr_assert_ok(bide_promise_sync(&promise, &outcome, BIDE_NEVER));
+    cr_assert_eq(outcome.error, BIDE_ECANCELED);
+    return 0;
+}
+
+Test(dump, tells_of_promises_where_the_first_of_a_chain_was_spawned)
+{
+    WITH_WORKERS(look_at_promises, NULL);
+}
+
 /* A spawn by the function, not the macro, is of no known place. */
 static int spawn_by_address(void *arg)
 {

@@ -491,6 +491,7 @@ static int misuse(void *arg)
     cr_assert_ok(run_one(use_some_stack, NULL, &small));
     cr_assert_gives(bide_spawn(NULL, use_some_stack, NULL, &large), BIDE_EINVAL);
     cr_assert_gives(bide_run(answer, NULL, NULL), BIDE_EDEADLK);
+    cr_assert_gives(bide_shutdown(), BIDE_EDEADLK);
     cr_assert(bide_in_task());
     cr_assert_str_eq(bide_task_name(), "main");
     return 0;

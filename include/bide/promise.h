@@ -100,6 +100,15 @@ typedef void (*bide_promise_end)(bide_outcome before, void *arg);
 BIDE_API int bide_promise_spawn(bide_promise **out, bide_promise_function function, void *arg,
                                 const bide_task_options *options);
 
+/** @brief As bide_promise_spawn(), told where; that is a macro too, for this one: see bide_spawn_at(). The tasks of
+ *   steps are said to come from there as well. */
+BIDE_API int bide_promise_spawn_at(const char *place, bide_promise **out, bide_promise_function function,
+                                   void *arg, const bide_task_options *options);
+
+/*! @cond one name, one description */
+#define bide_promise_spawn(...) bide_promise_spawn_at(BIDE_HERE, __VA_ARGS__)
+/*! @endcond */
+
 /** @name Steps
  * Each takes `*promise` and puts its own in its place. They return 0, or, with nothing changed, BIDE_EINVAL (NULL;
  * no function), BIDE_ENOMEM, BIDE_ECANCELED (the scheduler is ending). None waits. */

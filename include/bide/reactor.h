@@ -147,7 +147,7 @@ BIDE_API void bide_set_threads(bool allowed);
  * bide_async_into_fd(). A name's look-up that was given up may still run in the system's resolver, which
  * nothing can stop: that is waited for too. A later use of Bide opens the global reactor anew.
  *
- * @return 0, BIDE_EDEADLK in a waker or a blocking job, BIDE_EBUSY while another thread waits on it in
+ * @return 0, BIDE_EDEADLK in a waker, a blocking job or a task, BIDE_EBUSY while another thread waits on it in
  *   bide_block_on().
  */
 BIDE_API int bide_shutdown(void);

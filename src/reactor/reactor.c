@@ -232,7 +232,9 @@ void bide_reactor_forget_shutdown(void)
 
 int bide_shutdown(void)
 {
-    if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    struct bide_thread *thread = bide_thread_self();
+    /* A task's scheduler waits on the reactor: deadlines of groups, for one, would be lost. */
+    if (thread->in_waker || thread->awaiter) return BIDE_EDEADLK;
     for (struct bide_shutdown_hook *hook = atomic_load(&hooks); hook; hook = hook->next)
         if (hook->is_own_thread()) return BIDE_EDEADLK;
     bide_os_mutex_lock(&one_at_a_time);

@@ -27,6 +27,7 @@ struct bide_promise {
     bide_outcome outcome;
     bide_promise *before; /* NULL: it is the first */
     bide_promise_function function;
+    const char *place; /* where the first of a chain was spawned */
     bide_promise_step on_value, on_error;
     bide_promise_end end; /* of a last step, instead of those */
     void *arg;
@@ -109,7 +110,7 @@ static int start(bide_promise **out, const bide_promise *given, const bide_task_
     atomic_init(&promise->state, PENDING);
     promise->drop = ours.drop;
     ours.drop = run_cancelled;
-    int error = (bide_spawn)(&promise->task, run, promise, &ours);
+    int error = bide_spawn_at(promise->place, &promise->task, run, promise, &ours);
     if (error) {
         free(promise);
         return error;
@@ -118,13 +119,19 @@ static int start(bide_promise **out, const bide_promise *given, const bide_task_
     return 0;
 }
 
-int bide_promise_spawn(bide_promise **out, bide_promise_function function, void *arg,
-                       const bide_task_options *options)
+int(bide_promise_spawn)(bide_promise **out, bide_promise_function function, void *arg,
+                        const bide_task_options *options)
+{
+    return bide_promise_spawn_at(NULL, out, function, arg, options);
+}
+
+int bide_promise_spawn_at(const char *place, bide_promise **out, bide_promise_function function, void *arg,
+                          const bide_task_options *options)
 {
     if (!out) return BIDE_EINVAL;
     *out = NULL;
     if (!function) return BIDE_EINVAL;
-    bide_promise given = {.function = function, .arg = arg};
+    bide_promise given = {.function = function, .arg = arg, .place = place};
     return start(out, &given, options);
 }
 
@@ -133,6 +140,7 @@ static int start_step(bide_promise **promise, bide_promise *given, void *arg,
 {
     if (!promise || !*promise || !(given->on_value || given->on_error || given->end)) return BIDE_EINVAL;
     given->before = *promise;
+    given->place = given->before->place;
     given->arg = arg;
     return start(promise, given, options);
 }
