@@ -1,5 +1,5 @@
-/* What async-io's own benchmarks measure (smol-rs/async-io, benches/io.rs), with direct calls on one thread: bytes
- * written to one end and read from the other, connections made and accepted, a datagram sent and received.
+/* After async-io's own benchmarks (smol-rs/async-io, benches/io.rs), with direct calls on one thread: bytes written to
+ * one end and read from the other; beside them connections made and accepted, and a datagram sent and received.
  *
  *   bench_io [SECONDS]
  *
@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LARGE ((size_t)1024 * 1024)
 #define SMALL ((size_t)1024)
@@ -101,10 +102,14 @@ int main(int argc, char **argv)
 
     measure("io-connect-tcp", seconds, connect_tcp);
     bide_async_free(listener);
-    bide_address unnamed = bide_address_unnamed();
-    listen_on(bide_unix_listen(&listener, &unnamed, 0));
+    char path[64];
+    bide_address in_files;
+    (void)snprintf(path, sizeof path, "/tmp/bench-io-%ld", (long)getpid());
+    check(bide_address_unix(&in_files, path), "path");
+    listen_on(bide_unix_listen(&listener, &in_files, 0));
     measure("io-connect-unix", seconds, connect_unix);
     bide_async_free(listener);
+    (void)unlink(path);
 
     check(bide_udp_bind(&here, &any), "bind");
     check(bide_udp_bind(&there, &any), "bind");

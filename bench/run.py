@@ -115,6 +115,13 @@ class Bench:
 
     # --- Subjects ---
 
+    def leave_out(self, section, name, why):
+        """A subject, from this workload alone."""
+        self.skipped["%s, %s" % (section.name, name)] = why
+
+    def is_left_out(self, section, name):
+        return "%s, %s" % (section.name, name) in self.skipped
+
     def subjects(self, section):
         """The commands of a workload, ours first; those whose program is not there are noted as skipped."""
         kind = "servers" if "servers" in section else "programs"
@@ -125,7 +132,7 @@ class Bench:
             if os.access(path, os.X_OK):
                 found[name] = [path] + words[1:]
             else:
-                self.skipped[name] = "not built: its library or compiler is missing"
+                self.leave_out(section, name, "not built: its library or compiler is missing")
         return found
 
     def measure(self, section, name, command, round_):
@@ -188,12 +195,12 @@ class Bench:
             order = list(subjects) if round_ % 2 == 0 else list(reversed(subjects))
             for name in order:
                 self.progress("%s: %s" % (section.name, name))
-                if name in self.skipped:
+                if self.is_left_out(section, name):
                     continue
                 try:
                     found = self.measure(section, name, subjects[name], round_)
                 except (Failed, KeyError, OSError, subprocess.TimeoutExpired) as error:
-                    self.skipped[name] = "%s: %s" % (section.name, error)
+                    self.leave_out(section, name, str(error))
                     continue
                 values[name].append(found["value"])
                 details.setdefault(name, []).append(found)
@@ -207,7 +214,7 @@ class Bench:
                 try:
                     calls[name] = self.system_calls(section, subjects[name])
                 except (Failed, OSError, IndexError, ValueError, subprocess.TimeoutExpired) as error:
-                    self.skipped[name + ", system calls"] = "%s: %s" % (section.name, error)
+                    self.leave_out(section, name + "'s system calls", str(error))
         return values, details, calls
 
     def rows(self, section, values, details, calls):
@@ -331,7 +338,7 @@ def main():
                        "skipped": bench.skipped}, file, indent=1)
             file.write("\n")
     # A peer that is missing is no failure; one of ours is.
-    lost = [name for name in bench.skipped if name.split(",")[0] in OURS]
+    lost = [name for name in bench.skipped if name.split(", ")[-1] in OURS]
     print("%d rows, %d skipped" % (len(rows), len(bench.skipped)))
     return 1 if lost or not rows else 0
 

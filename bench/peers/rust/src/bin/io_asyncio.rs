@@ -1,4 +1,4 @@
-//! What async-io's own benchmarks do, one operation after the other on one thread: see ../../../../io.c.
+//! The same as ../../../../io.c, after async-io's own benchmarks: one operation after the other on one thread.
 //! SPDX-License-Identifier: MIT OR Apache-2.0
 use async_io::{block_on, Async};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
