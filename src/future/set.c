@@ -128,26 +128,20 @@ static void detach(bide_set *set)
     bide_waiter_quiesce(&set->waiter_);
 }
 
+/* A member that is on no list. */
+static void leave(bide_set *set, bide_set_member *member)
+{
+    member->state_ = IDLE;
+    set->count_--;
+}
+
 /* Takes a member off whatever list it is on. */
 static void withdraw(bide_set *set, bide_set_member *member)
 {
     bide_os_mutex *lock = bide_wait_lock(set);
     if (member->state_ == QUEUED) bide_ring_remove(&member->link_);
-    member->state_ = IDLE;
+    leave(set, member);
     bide_wait_unlock(lock);
-    set->count_--;
-}
-
-/* The member's future is ready. */
-static void yield(bide_set *set, bide_set_member *member)
-{
-    if (member->state_ == WAITING) {
-        member->state_ = IDLE;
-        set->count_--;
-    } else {
-        withdraw(set, member);
-    }
-    set->result = member;
 }
 
 static int set_poll(bide_future *self, bide_context *cx)
@@ -184,12 +178,11 @@ static int set_poll(bide_future *self, bide_context *cx)
             cx->flags_ |= BIDE_CONTEXT_SPENT;
             break;
         }
-        if (answer == BIDE_READY) {
-            yield(set, member);
-        } else {
+        if (answer == BIDE_READY && member->state_ == WAITING)
+            leave(set, member); /* invariant 1 */
+        else
             withdraw(set, member);
-            set->result = member;
-        }
+        set->result = member;
         return answer;
     }
     bide_context_wake(cx);
