@@ -16,8 +16,11 @@ void bide_os_mutex_lock_slow(bide_os_mutex *mutex)
             return;
         bide_os_spin_pause();
     }
-    while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0)
-        bide_os_futex_wait(&mutex->word, 2, bide_after(BIDE_OS_MUTEX_NAP));
+    bide_duration nap = BIDE_OS_MUTEX_NAP;
+    while (atomic_exchange_explicit(&mutex->word, 2, memory_order_acquire) != 0) {
+        bide_os_futex_wait(&mutex->word, 2, bide_after(nap));
+        if (nap < BIDE_OS_MUTEX_LONGEST_NAP) nap *= 2;
+    }
 }
 
 bool bide_os_mutex_try_long(bide_os_mutex *mutex)

@@ -1,8 +1,9 @@
 /* A mutex of four bytes that needs no clean-up: three states over a futex, after U. Drepper, "Futexes Are
  * Tricky" (2011), section "Mutex, Take 2", but for the unlock: it is a store if nobody seems to sleep, for a locked
  * operation there costs as much as the rest of most sections. One who has gone to sleep between the look and the
- * store is not woken then. So no sleep is longer than BIDE_OS_MUTEX_NAP; the gap is a few instructions wide, and a
- * sleep begins with a spin and a system call.
+ * store is not woken then. So sleeps are naps, and each is twice as long as the one before, up to a limit, so that
+ * who waits for long hardly wakes for nothing. The gap is a few instructions wide, and a sleep begins with a spin and
+ * a system call, so that it is the first naps that somebody may be overlooked in.
  *
  * Why not pthread_mutex_t: forty bytes a source would break the bound on its size, and type-stable memory
  * wants locks that are valid from zeroed storage on and are never destroyed.
@@ -18,7 +19,9 @@ typedef struct bide_os_mutex {
     _Atomic uint32_t word;
 } bide_os_mutex;
 
+/* The first nap, and the longest. */
 #define BIDE_OS_MUTEX_NAP BIDE_MICROSECONDS(200)
+#define BIDE_OS_MUTEX_LONGEST_NAP BIDE_MILLISECONDS(20)
 
 void bide_os_mutex_lock_slow(bide_os_mutex *mutex);
 
