@@ -126,6 +126,16 @@ Test(sandbox, waits_are_right_without_epoll_pwait2_by_EPERM)
     EXPECT_ALL_WELL(EPERM, "epoll", EPOLL_PWAIT2);
 }
 
+Test(sandbox, waits_are_right_without_timerfd_by_ENOSYS)
+{
+    EXPECT_ALL_WELL(ENOSYS, "epoll", SYS_timerfd_create);
+}
+
+Test(sandbox, waits_are_right_without_timerfd_by_EPERM)
+{
+    EXPECT_ALL_WELL(EPERM, "epoll", SYS_timerfd_create);
+}
+
 Test(sandbox, waits_are_right_without_epoll_pwait2_and_timerfd_by_ENOSYS)
 {
     EXPECT_ALL_WELL(ENOSYS, "epoll", EPOLL_PWAIT2, SYS_timerfd_create);

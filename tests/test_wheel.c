@@ -288,7 +288,8 @@ Test(wheel, counts_on_after_2_to_the_32_ticks_49_days_and_a_suspended_machine)
     options.tick = MS(1);
     options.max_timeout = BIDE_HOURS(24 * 365);
     make_wheel();
-    static const bide_duration leaps[] = {BIDE_HOURS(1195), BIDE_SECONDS(4294967.296), BIDE_HOURS(9)};
+    static const bide_duration leaps[] = {BIDE_HOURS(1195), BIDE_MILLISECONDS(INT64_C(1) << 32),
+                                          BIDE_HOURS(9)};
     bide_wheel_sleeping near, far;
     for (int i = 0; i < 3; i++) {
         bide_instant now = bide_wheel_now(wheel), later = bide_instant_add(now, leaps[i]);
