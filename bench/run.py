@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import resource
+import select
 import shlex
 import signal
 import statistics
@@ -43,6 +44,13 @@ def measurements(text):
     return found
 
 
+def counted():
+    """The atomic read-modify-writes of operations, which check-counts.sh keeps true."""
+    with open(os.path.join(HERE, "counts.txt")) as file:
+        rows = [line.split() for line in file if not line.startswith(("#", "compiler"))]
+    return {row[0]: float(row[2]) for row in rows if len(row) == 3}
+
+
 def run_program(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
     if done.returncode != 0:
@@ -55,8 +63,10 @@ class Server:
 
     def __init__(self, command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        self.address = self.process.stdout.readline().strip()
+        begun = select.select([self.process.stdout], [], [], 30)[0]
+        self.address = self.process.stdout.readline().strip() if begun else ""
         if not self.address:
+            self.process.kill()
             self.process.wait()
             raise Failed("the server has not started")
 
@@ -92,6 +102,7 @@ class Bench:
         self.options = options
         self.config = config
         self.skipped = {}
+        self.counts = counted()
         self.known = {}  # what a run of a program has measured for other workloads as well
         self.done = 0
         self.todo = 0
@@ -242,6 +253,8 @@ class Bench:
                     "spread": [ratios[0], ratios[-1]],
                     "runs": len(pairs),
                 }
+                if section.get("counted") in self.counts:
+                    row["atomics"] = self.counts[section["counted"]]
                 for name, which in (("ours", subject), ("theirs", peer)):
                     if which in calls:
                         row["system_calls_" + name] = calls[which]
@@ -266,6 +279,8 @@ def line(row):
     calls = ""
     if "system_calls_ours" in row and "system_calls_theirs" in row:
         calls = "%.2f, %.2f" % (row["system_calls_ours"], row["system_calls_theirs"])
+    if "atomics" in row:
+        calls = "%.2f atomics" % row["atomics"]
     name = "%s, %s" % (row["title"], row["unit"])
     if row["subject"] != "bide":
         name = "in tasks: " + name
