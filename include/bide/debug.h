@@ -39,9 +39,10 @@ extern "C" {
  *     of 131072, most 4096
  *
  * (The last one is one line.) Of a task: its name, or - for none; running, ready (waits for a worker), "joins one
- * that has not waited yet" (and has its worker until it does) or what it waits for (bide_future_kind names futures of
- * yours) and for how long so far, which is exact to the time that its worker needs for some sixty tasks; its deadline; where it was spawned; the bytes of its stack in use (0 when it
- * runs) and the most that were, see bide_task_stack_high_water().
+ * that has not waited yet" (which has its worker until it does), or what it waits for (bide_future_kind names
+ * futures of yours) and for how long so far, which is exact to the time that its worker needs for some sixty tasks;
+ * its deadline; where it was spawned; the bytes of its stack in use (0 when it runs) and the most that were, see
+ * bide_task_stack_high_water().
  *
  * Each line is true for a moment, not all of them for the same one. Nothing stops: each thing is looked at by
  * itself, what is locked for longer is "busy", and nothing is held while the text is written. Allocates nothing; the

@@ -1,7 +1,7 @@
 /* A worker's own queues, as its thread uses them: for worker.c and turn.c.
  *
- * The order is that of Go's scheduler and Tokio's (see idle.c), with their constants. With one worker nobody steals, and
- * no locked operation is needed.
+ * The order is that of Go's scheduler and Tokio's (see idle.c), with their constants. With one worker nobody
+ * steals, and no locked operation is needed.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_QUEUEING_H

@@ -101,8 +101,9 @@ static void release(struct bide_worker *self, struct bide_task_record *record)
     bide_record_give_back(self, record);
 }
 
-/* Tasks that are in turns would all have the same lines of the processor's caches on the tops of their stacks, which lie
- * at a multiple of pages from each other: so each begins a little lower than its neighbour. Small stacks do not. */
+/* Tasks that are in turns would all have the same lines of the processor's caches on the tops of their stacks,
+ * which lie at a multiple of pages from each other: so each begins a little lower than its neighbour. Small stacks
+ * do not. */
 #define TOPS 32u
 #define TOP_STEP 64u
 

@@ -53,14 +53,14 @@
  *    (thread.queueing); in between a wake on the same thread, which only a handler's can be, leaves the task in
  *    the thread's list late_tasks, and the second call queues it.
  *
- * 12. A task that joins one which is the next to run here hands it the worker: it is the other's `aside`, AWAKE, and in
- *    no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it is queued
- *    when the other one waits or yields first, and joins as if it had not tried. So a task aside is in the hands of one
- *    that runs, or is queued (invariant 1), and what it waits for is no wait yet.
- * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's next is
- *    switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those that rest with
- *    the worker; only its own thread takes from these, and not before it has left the stack. If too many rest, the
- *    fiber is left for good, and the stack given back by whoever the worker runs next.
+ * 12. A task that joins one which is the next to run here hands it the worker: it is the other's `aside`, AWAKE,
+ *    and in no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it
+ *    is queued when the other one waits or yields first, and joins as if it had not tried. So a task aside is in
+ *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet.
+ * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
+ *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
+ *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too
+ *    many rest, the fiber is left for good, and the stack given back by whoever the worker runs next.
  *
  * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
  *
