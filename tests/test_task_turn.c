@@ -240,6 +240,75 @@ Test(task_turn, of_several_that_join_one_succeeds_and_the_others_are_told)
     cr_assert_ok(bide_run(join_by_many, NULL, &one));
 }
 
+struct late {
+    bide_event queued;
+    bide_task first, second;
+    int joins, refused;
+};
+
+static void join_the_second(struct late *late)
+{
+    int value = 0, error = bide_task_join(late->second, &value, BIDE_NEVER);
+    if (error) {
+        cr_assert_gives(error, BIDE_EFREED);
+        late->refused++;
+    } else {
+        cr_assert_eq(value, 2);
+        late->joins++;
+    }
+}
+
+/* The second one is queued then, and the late one comes to its turn, in the slot. */
+static int call_the_late_one(void *arg)
+{
+    struct late *late = arg;
+    bide_event_set(&late->queued);
+    return bide_yield();
+}
+
+static int be_second(void *arg)
+{
+    cr_assert_ok(run_one(call_the_late_one, arg, NULL));
+    return 2;
+}
+
+static int be_first(void *arg)
+{
+    struct late *late = arg;
+    cr_assert_ok(bide_spawn(&late->second, be_second, late, NULL));
+    join_the_second(late);
+    return 0;
+}
+
+static int be_late(void *arg)
+{
+    struct late *late = arg;
+    cr_assert_ok(bide_event_wait(&late->queued, BIDE_NEVER));
+    join_the_second(late);
+    return 0;
+}
+
+static int join_one_with_another_aside(void *arg)
+{
+    struct late late = {.joins = 0};
+    bide_task others[2];
+    (void)arg;
+    cr_assert_ok(bide_event_init(&late.queued, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_spawn(&others[0], be_late, &late, NULL));
+    cr_assert_ok(bide_yield());
+    cr_assert_ok(bide_spawn(&others[1], be_first, &late, NULL));
+    join_all(others, 2);
+    cr_assert_eq(late.joins, 1);
+    cr_assert_eq(late.refused, 1);
+    return 0;
+}
+
+Test(task_turn, a_second_one_that_joins_what_another_one_is_aside_for_leaves_that_in_its_place)
+{
+    bide_run_options one = {.workers = 1};
+    cr_assert_ok(bide_run(join_one_with_another_aside, NULL, &one));
+}
+
 static int dump_to(void *arg)
 {
     cr_assert_ok(bide_dump(*(int *)arg));

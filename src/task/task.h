@@ -56,7 +56,8 @@
  * 12. A task that joins one which is the next to run here hands it the worker: it is the other's `aside`, AWAKE,
  *    and in no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it
  *    is queued when the other one waits or yields first, and joins as if it had not tried. So a task aside is in
- *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet.
+ *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet. Of several that
+ *    join the same one, the first is aside.
  * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
  *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
  *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too

@@ -168,8 +168,8 @@ static inline bool hand_over(struct bide_task_record *record, struct bide_task_r
     bide_queueing_end(self->thread_data);
     /* Thieves may have come. */
     if (!next) return false;
-    if (next == to) {
-        BIDE_ASSERT(!to->aside);
+    /* It may have joined another one as this does, been queued when that waited, and have somebody aside still. */
+    if (next == to && !to->aside) {
         to->aside = record;
         set_joining(record, BIDE_TASK_ASIDE);
     } else {
