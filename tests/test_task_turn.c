@@ -7,6 +7,8 @@
 
 #include "support/syscalls.h"
 
+#include <bide/group.h>
+
 #include <fenv.h>
 #include <string.h>
 #include <unistd.h>
@@ -307,6 +309,101 @@ Test(task_turn, a_second_one_that_joins_what_another_one_is_aside_for_leaves_tha
 {
     bide_run_options one = {.workers = 1};
     cr_assert_ok(bide_run(join_one_with_another_aside, NULL, &one));
+}
+
+struct computing {
+    _Atomic bool begun, stop;
+    bool by_group;
+    int result, joined;
+};
+
+/* It neither waits nor yields. */
+static int compute(void *arg)
+{
+    struct computing *computing = arg;
+    atomic_store(&computing->begun, true);
+    while (!atomic_load(&computing->stop))
+        continue;
+    return 7;
+}
+
+static int join_one_that_computes(void *arg)
+{
+    struct computing *computing = arg;
+    bide_task task;
+    cr_assert_ok(bide_spawn(&task, compute, computing, NULL));
+    computing->result = bide_task_join(task, NULL, BIDE_NEVER);
+    atomic_store(&computing->stop, true);
+    bide_shield();
+    cr_assert_ok(bide_task_join(task, &computing->joined, BIDE_NEVER));
+    bide_unshield();
+    return 0;
+}
+
+static int cancel_who_joins(void *arg)
+{
+    (void)arg;
+    for (int by_group = 0; by_group < 2; by_group++) {
+        struct computing computing = {.result = 1};
+        bide_group group;
+        bide_task joiner;
+        cr_assert_ok(bide_group_open(&group));
+        cr_assert_ok(bide_group_spawn(&group, &joiner, join_one_that_computes, &computing, NULL, BIDE_NEVER));
+        /* This worker is busy, so that the other one runs both. */
+        while (!atomic_load(&computing.begun))
+            continue;
+        if (by_group)
+            cr_assert_ok(bide_group_cancel(&group));
+        else
+            cr_assert_ok(bide_task_cancel(joiner));
+        cr_assert_ok(bide_task_join(joiner, NULL, BIDE_NEVER));
+        cr_assert_gives(computing.result, BIDE_ECANCELED);
+        cr_assert_eq(computing.joined, 7);
+        cr_assert_gives(bide_group_close(&group), by_group ? BIDE_ECANCELED : 0);
+    }
+    return 0;
+}
+
+Test(task_turn, one_that_joins_hears_of_a_cancel_while_the_other_one_computes)
+{
+    bide_run_options two = {.workers = 2};
+    cr_assert_ok(bide_run(cancel_who_joins, NULL, &two));
+}
+
+static int cancel_who_is_aside(void *arg)
+{
+    cr_assert_ok(bide_task_cancel(*(bide_task *)arg));
+    return 3;
+}
+
+static int be_cancelled_by_the_joined(void *arg)
+{
+    bide_task self = bide_task_self(), task;
+    int value = 0;
+    (void)arg;
+    bide_shield();
+    cr_assert_eq(run_one(cancel_who_is_aside, &self, NULL), 3);
+    cr_assert_eq(run_one(cancel_who_is_aside, &self, NULL), 3);
+    bide_unshield();
+    cr_assert_ok(bide_spawn(&task, cancel_who_is_aside, &self, NULL));
+    cr_assert_gives(bide_task_join(task, NULL, BIDE_NEVER), BIDE_ECANCELED);
+    bide_shield();
+    cr_assert_ok(bide_task_join(task, &value, BIDE_NEVER));
+    cr_assert_eq(value, 3);
+    bide_unshield();
+    return 0;
+}
+
+static int be_cancelled_by_several(void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        cr_assert_ok(run_one(be_cancelled_by_the_joined, arg, NULL));
+    return 0;
+}
+
+Test(task_turn, one_that_is_cancelled_by_whom_it_joins_joins_it_under_a_shield)
+{
+    WITH_WORKERS(be_cancelled_by_several, NULL, 0);
 }
 
 static int dump_to(void *arg)

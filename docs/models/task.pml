@@ -9,7 +9,8 @@
  * With -DLIFE: the task ends while two join it (A is a task, and takes the slot of the joiner if it is free; B waits
  * in the ring, and is not there with -DALONE), one cancels it, and, with -DDETACH, somebody gives its handle up. The
  * record's next task begins at once. With -DASIDE another one that joins is aside for the task (invariant 12) when that
- * ends.
+ * ends. With -DTAKE it is put aside first, and cancelled meanwhile; with -DCOMPUTES as well, the task ends only when who
+ * is aside has been told.
  *
  * PROPERTIES
  * S  No half context is resumed or looked at, and none runs twice. (`saved` when it is taken or looked at)
@@ -17,6 +18,7 @@
  * W  It sees all that was published before a wake: otherwise it sleeps for ever. (no invalid end state)
  * V  A verdict reaches the task it was meant for, and no later one. (`generation` when it is written)
  * J  The handle is given up once, all who join are told, and none sleeps for ever. (`handed`; no invalid end state)
+ * A  Who is aside is resumed once, and if it is cancelled before the task ends. (`resumed`; no invalid end state)
  * F  The record is free once, and nobody touches its ring afterwards. (`released`)
  *
  * What is left out: memory orders. What they prevent is planted as changed orders of steps: BUG_NO_LOCKED_WAKE is a
@@ -48,6 +50,14 @@
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DBUG_JOINED_WAKES_NOBODY
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DBUG_JOINED_WITHOUT_COMPARING
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DDETACH -DBUG_JOINED_WITHOUT_COMPARING
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DDETACH
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DCOMPUTES
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DBUG_TAKEN_WITHOUT_QUEUED
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DBUG_QUEUED_ASIDE_BLINDLY
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DCOMPUTES -DBUG_VERDICT_NOT_LOOKED_FOR
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DCOMPUTES -DBUG_VERDICT_LOOKED_FOR_FIRST
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DCOMPUTES -DBUG_VERDICT_LAST
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 
@@ -357,6 +367,97 @@ inline clear(of_task, ok, last)
 #ifdef ASIDE
 bool resumed = false;
 bool joined = false;
+bool verdict = false;
+#ifdef TAKE
+bool aside = false;   /* the record's */
+bool joining = false; /* that of who is aside */
+#else
+bool aside = true;
+bool joining = true;
+#endif
+
+inline resume()
+{
+    assert(!resumed);
+    resumed = true
+}
+
+/* take_aside, by who runs the task. */
+inline take_aside()
+{
+#ifdef BUG_QUEUED_ASIDE_BLINDLY
+    if
+    :: aside -> aside = false; joining = false; resume()
+    :: else
+    fi
+#else
+    atomic {
+        if
+        :: aside -> aside = false; mine = true
+        :: else
+        fi
+    }
+    if
+    :: mine -> mine = false; joining = false; resume()
+    :: else
+    fi
+#endif
+}
+
+#ifdef TAKE
+/* put_aside, and who cancels. */
+inline put_aside()
+{
+#ifdef BUG_VERDICT_LOOKED_FOR_FIRST
+    told = verdict;
+#endif
+    aside = true;
+    joining = true;
+#ifndef BUG_VERDICT_LOOKED_FOR_FIRST
+    told = verdict;
+#endif
+#ifdef BUG_VERDICT_NOT_LOOKED_FOR
+    told = false;
+#endif
+    if
+    :: told -> take_aside()
+    :: else
+    fi
+}
+
+proctype take_back()
+{
+    bool mine, gone;
+#ifdef BUG_VERDICT_LAST
+    gone = !joining;
+    verdict = true;
+#else
+    verdict = true;
+    gone = !joining;
+#endif
+    if
+    :: gone -> goto end
+    :: else
+    fi;
+    take_lock();
+    atomic {
+        gone = generation != 0 || !RUNS;
+#ifndef BUG_TAKEN_WITHOUT_QUEUED
+        if
+        :: !gone -> RING = true
+        :: else
+        fi
+#endif
+    }
+    leave_lock();
+    if
+    :: !gone -> take_aside()
+    :: else
+    fi;
+end:
+    skip
+}
+#endif
 
 /* bide_record_end_joined: RUNS and HELD at once, if there is nothing else. */
 inline end_joined()
@@ -372,13 +473,17 @@ inline end_joined()
             RUNS = false;
             HELD = false;
             generation = 1;
-            joined = true
+            joined = true;
+            /* Nobody has taken it, nor will. */
+            assert(aside)
         :: else
         fi
     }
     if
     :: joined ->
         joiner = joiner || slot;
+        aside = false;
+        joining = false;
         /* Into a list of free ones. */
         atomic { assert(pins == 0 && !ring_b); released++; assert(released == 1); slot = false }
 #ifndef BUG_JOINED_WAKES_NOBODY
@@ -396,9 +501,20 @@ proctype task()
 {
     bool ok, last, queue_it, batch_b, kept, joiner;
 #ifdef ASIDE
-    end_joined();
+    bool mine, told;
+#ifdef TAKE
+    put_aside();
+#ifdef COMPUTES
+    resumed;
+#endif
+#endif
     if
-    :: joined -> resumed = true; goto end
+    :: aside ->
+        end_joined();
+        if
+        :: joined -> resume(); goto end
+        :: else -> take_aside()
+        fi
     :: else
     fi;
 #endif
@@ -435,9 +551,6 @@ proctype task()
     :: joiner -> woken_a = true
     :: else
     fi;
-#ifdef ASIDE
-    resumed = true;
-#endif
 end:
     skip
 }
@@ -602,6 +715,9 @@ init {
         run cancel();
 #ifdef ASIDE
         run join_aside();
+#endif
+#ifdef TAKE
+        run take_back();
 #endif
 #ifdef DETACH
         run detach()

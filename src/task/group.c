@@ -112,7 +112,7 @@ static void fail(bide_group *group, int error)
         bide_ring_append(&group->members_, member);
         atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
         bide_wait_unlock(lock);
-        bide_task_wake(record);
+        bide_task_call(record);
         lock = bide_wait_lock(group);
     }
     bide_batch_wake(lock, group, &late);

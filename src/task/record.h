@@ -119,15 +119,15 @@ void bide_record_forget_name(struct bide_task_record *record);
 static inline void bide_record_leave(struct bide_task_record *record)
 {
     if (record->name) bide_record_forget_name(record);
-    BIDE_ASSERT(!record->owned && !record->locals && !record->aside && !record->deferred);
+    BIDE_ASSERT(!record->owned && !record->locals && !record->deferred);
     BIDE_ASSERT(record->awaiter.depth == 0 &&
                 record->cx.flags_ == (BIDE_CONTEXT_STABLE | BIDE_CONTEXT_SERVED));
     /* relaxed: late wakes change nothing now or wake the next task for nothing */
     atomic_store_explicit(&record->state, BIDE_TASK_FREE, memory_order_relaxed);
 }
 
-/* As bide_record_end, and gives its handle up for somebody who joins it. False: the handle is another one's by now, or
- * somebody looks at the record or waits in its ring, and it has not ended. */
+/* As bide_record_end, and gives its handle up for who is aside. False: the handle is another one's by now, or somebody
+ * looks at the record, waits in its ring, or takes back who is aside; and it has not ended. */
 static inline bool bide_record_end_joined(struct bide_worker *self, struct bide_task_record *record)
 {
     uint64_t seen = atomic_load_explicit(&record->life, memory_order_relaxed);
@@ -138,6 +138,8 @@ static inline bool bide_record_end_joined(struct bide_worker *self, struct bide_
     uint64_t after = (uint64_t)(bide_record_generation_of(seen) + 1) << 32;
     if (!atomic_compare_exchange_strong(&record->life, &seen, after)) return false;
     if (!joiner) joiner = atomic_load(&record->joiner);
+    /* relaxed: who takes back looks at life first */
+    atomic_store_explicit(&record->aside, NULL, memory_order_relaxed);
     bide_record_give_back(self, record);
     if (joiner) bide_task_wake(joiner);
     return true;

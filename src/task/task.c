@@ -265,10 +265,17 @@ int bide_spawn_at(const char *place, bide_task *out, bide_task_function function
 
 /* --- Cancelling --- */
 
+void bide_task_call(struct bide_task_record *record)
+{
+    bide_task_wake(record);
+    /* seq_cst: invariant 12 */
+    if (atomic_load(&record->joining) == BIDE_TASK_ASIDE) bide_worker_take_back(record);
+}
+
 void bide_task_ask(struct bide_task_record *record)
 {
     atomic_store(&record->awaiter.verdict, BIDE_ECANCELED);
-    bide_task_wake(record);
+    bide_task_call(record);
 }
 
 void bide_shield(void)

@@ -57,7 +57,10 @@
  *    and in no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it
  *    is queued when the other one waits or yields first, and joins as if it had not tried. So a task aside is in
  *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet. Of several that
- *    join the same one, the first is aside.
+ *    join the same one, the first is aside. Who cancels one that is aside takes it out of there, and queues it: it
+ *    sets QUEUED in the other one's `life`, so that its end joins it for nobody, and compares and clears its `aside`,
+ *    which who ends, waits or yields then does too. The verdict is set before the look whether the task is aside,
+ *    and who has put it there looks for a verdict (both seq_cst): one of the two sees the other.
  * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
  *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
  *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too
@@ -120,8 +123,8 @@ struct bide_task_record {
     _Atomic(struct bide_worker *) worker; /* that runs it; NULL: none does. Written by that worker, relaxed */
     struct bide_worker *home;             /* the only one that may run it; NULL: any */
     struct bide_stack *stack;             /* and the fiber on it */
-    struct bide_task_record *aside;       /* invariant 12 */
-    struct bide_reactor *reactor;         /* that its thread had entered, while it does not run */
+    _Atomic(struct bide_task_record *) aside; /* invariant 12 */
+    struct bide_reactor *reactor;             /* that its thread had entered, while it does not run */
     bide_instant since; /* when its present or last wait began, or a little earlier: worker.now */
 
     /* What others may look at. */
@@ -143,9 +146,10 @@ struct bide_task_record {
     struct bide_deferred *deferred;
     _Atomic int value; /* relaxed: published by the end of RUNS */
     int joined_value;
-    _Atomic int joining; /* invariant 12; relaxed: for its worker, and those who only look */
-    bool is_main;        /* its end is the scheduler's */
-    bool limited;        /* `limit` was armed since the task began */
+    _Atomic int joining;                          /* invariant 12 */
+    _Atomic(struct bide_task_record *) aside_for; /* or was last; relaxed: published by `joining` */
+    bool is_main;                                 /* its end is the scheduler's */
+    bool limited;                                 /* `limit` was armed since the task began */
     unsigned deferred_count, deferred_room;
     bide_instant deadline; /* of its present or last wait */
     struct bide_limit limit;
@@ -170,8 +174,9 @@ static inline void bide_count(_Atomic uint64_t *count)
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
-/* What a worker's successor does for what was left: parks or queues the task `left`, or gives back `left_stack`. */
-enum { BIDE_LEFT_NOTHING, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_FOR_GOOD };
+/* What a worker's successor does for what was left: parks or queues the task `left`, or puts it aside; or gives back
+ * `left_stack`. */
+enum { BIDE_LEFT_NOTHING, BIDE_LEFT_TO_PARK, BIDE_LEFT_TO_YIELD, BIDE_LEFT_ASIDE, BIDE_LEFT_FOR_GOOD };
 
 /* So many stacks rest with a worker, as tasks that end together leave them. */
 #define BIDE_RESTING 128u
@@ -323,6 +328,9 @@ static inline bool bide_record_is_awaited(uint64_t life, uint32_t generation)
     return (uint32_t)(life >> 32) == generation && (life & both) == both;
 }
 
+/* Its end joins it for nobody who is aside. False: the task is gone. */
+bool bide_record_end_alone(struct bide_task_record *record);
+
 /* Whether the handle can be joined or detached. */
 bool bide_record_is_held(struct bide_task_record *record, uint32_t generation);
 
@@ -406,6 +414,9 @@ void bide_worker_yield(struct bide_task_record *self);
 
 /* What stacks of tasks run, with the stack. */
 void bide_task_main(void *stack);
+
+/* The task is queued, if it is aside: it has been cancelled. Any thread, for whatever task has the record. */
+void bide_worker_take_back(struct bide_task_record *record);
 
 /* On the worker's own stack: what was left when it was switched to. */
 void bide_worker_arrive(struct bide_worker *self);
@@ -507,6 +518,9 @@ int bide_task_wait(struct bide_awaiter *self, bide_instant deadline, bool firmly
 
 /* Cancels it. */
 void bide_task_ask(struct bide_task_record *record);
+
+/* The rest of that, after the verdict: wakes it, or whatever task has the record by now. */
+void bide_task_call(struct bide_task_record *record);
 
 /* The calling task; NULL on a plain thread. */
 struct bide_task_record *bide_task_current(void);

@@ -32,6 +32,44 @@ static BIDE_OS_NOINLINE void give_back(struct bide_worker *self)
     bide_shelf_give(self->scheduler, self, self->left_stack);
 }
 
+/* Takes it out of there: NULL if somebody else has. acq_rel: who resumes it sees what was saved. */
+static struct bide_task_record *take_aside(struct bide_task_record *record)
+{
+    struct bide_task_record *aside = atomic_exchange_explicit(&record->aside, NULL, memory_order_acq_rel);
+    if (aside) set_joining(aside, BIDE_TASK_NOT_ASIDE);
+    return aside;
+}
+
+static struct bide_task_record *has_aside(struct bide_task_record *record)
+{
+    return atomic_load_explicit(&record->aside, memory_order_relaxed);
+}
+
+static BIDE_OS_NOINLINE void queue_aside(struct bide_worker *self, struct bide_task_record *record)
+{
+    struct bide_task_record *aside = take_aside(record);
+    if (!aside) return;
+    bide_queueing_begin(self->thread_data);
+    bide_worker_push(self, aside);
+    bide_queueing_end(self->thread_data);
+}
+
+static inline void put_aside(struct bide_worker *self, struct bide_task_record *left)
+{
+    struct bide_task_record *record = atomic_load_explicit(&left->aside_for, memory_order_relaxed);
+    unsigned shields = left->awaiter.shields;
+    /* release: who takes it back sees what was saved */
+    atomic_store_explicit(&record->aside, left, memory_order_release);
+    /* Who is alone has nobody else who could run it: it is as well where it is if it was cancelled. */
+    if (self->alone) {
+        atomic_store_explicit(&left->joining, BIDE_TASK_ASIDE, memory_order_release);
+        return;
+    }
+    /* From here on it may be others' who take it back. seq_cst: invariant 12 */
+    (void)atomic_exchange(&left->joining, BIDE_TASK_ASIDE);
+    if (shields == 0 && atomic_load(&left->awaiter.verdict)) queue_aside(self, record);
+}
+
 static inline void arrive(struct bide_worker *self)
 {
     int left_for = self->left_for;
@@ -42,6 +80,10 @@ static inline void arrive(struct bide_worker *self)
         return;
     }
     struct bide_task_record *left = self->left;
+    if (left_for == BIDE_LEFT_ASIDE) {
+        put_aside(self, left);
+        return;
+    }
     if (left_for == BIDE_LEFT_TO_PARK) {
         uint32_t expected = BIDE_TASK_AWAKE;
         /* release: who wakes it sees what was saved */
@@ -63,16 +105,6 @@ void bide_worker_arrive(struct bide_worker *self)
 }
 
 /* --- Leaving --- */
-
-static BIDE_OS_NOINLINE void queue_aside(struct bide_worker *self, struct bide_task_record *record)
-{
-    struct bide_task_record *aside = record->aside;
-    record->aside = NULL;
-    set_joining(aside, BIDE_TASK_NOT_ASIDE);
-    bide_queueing_begin(self->thread_data);
-    bide_worker_push(self, aside);
-    bide_queueing_end(self->thread_data);
-}
 
 /* To the task, or to the worker's own stack, and back at some time. */
 static inline void go(struct bide_worker *self, struct bide_task_record *record,
@@ -102,7 +134,7 @@ static inline struct bide_task_record *next_of(struct bide_worker *self)
 BIDE_OS_NOINLINE void bide_worker_park(struct bide_task_record *record)
 {
     struct bide_worker *self = worker_of(record);
-    if (record->aside) queue_aside(self, record);
+    if (has_aside(record)) queue_aside(self, record);
     struct bide_task_record *next = next_of(self);
     self->left = record;
     self->left_for = BIDE_LEFT_TO_PARK;
@@ -113,7 +145,7 @@ static inline void yield(struct bide_task_record *record)
 {
     struct bide_worker *self = worker_of(record);
     struct bide_thread *thread = self->thread_data;
-    if (record->aside) queue_aside(self, record);
+    if (has_aside(record)) queue_aside(self, record);
     bide_queueing_begin(thread);
     bool goes_on = bide_worker_has_turns(self);
     struct bide_task_record *next = goes_on ? bide_worker_from_own(self) : NULL;
@@ -169,17 +201,27 @@ static inline bool hand_over(struct bide_task_record *record, struct bide_task_r
     /* Thieves may have come. */
     if (!next) return false;
     /* It may have joined another one as this does, been queued when that waited, and have somebody aside still. */
-    if (next == to && !to->aside) {
-        to->aside = record;
-        set_joining(record, BIDE_TASK_ASIDE);
-    } else {
-        self->left = record;
-        self->left_for = BIDE_LEFT_TO_YIELD;
-    }
+    bool first = next == to && !has_aside(to);
+    if (first) atomic_store_explicit(&record->aside_for, to, memory_order_relaxed);
+    self->left = record;
+    self->left_for = first ? BIDE_LEFT_ASIDE : BIDE_LEFT_TO_YIELD;
     go(self, record, next);
     if (atomic_load_explicit(&record->joining, memory_order_relaxed) != BIDE_TASK_JOINED) return false;
     set_joining(record, BIDE_TASK_NOT_ASIDE);
     return true;
+}
+
+void bide_worker_take_back(struct bide_task_record *record)
+{
+    struct bide_task_record *first = atomic_load_explicit(&record->aside_for, memory_order_relaxed);
+    if (!first || !bide_record_end_alone(first)) return;
+    struct bide_task_record *aside = record;
+    /* acq_rel: as in take_aside */
+    if (!atomic_compare_exchange_strong_explicit(&first->aside, &aside, NULL, memory_order_acq_rel,
+                                                 memory_order_relaxed))
+        return;
+    set_joining(record, BIDE_TASK_NOT_ASIDE);
+    bide_worker_queue(record, false);
 }
 
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
@@ -204,18 +246,19 @@ int bide_task_join(bide_task task, int *value, bide_instant deadline)
 /* Gives the record up. Returns the task that was aside for this one, if it may go on at once. */
 static inline struct bide_task_record *end_record(struct bide_worker *self, struct bide_task_record *record)
 {
-    struct bide_task_record *aside = record->aside;
+    struct bide_task_record *aside = has_aside(record);
     if (!aside) {
         bide_record_end(self, record);
         return NULL;
     }
-    record->aside = NULL;
-    aside->joined_value = atomic_load_explicit(&record->value, memory_order_relaxed);
+    int value = atomic_load_explicit(&record->value, memory_order_relaxed);
     if (bide_record_end_joined(self, record)) {
+        aside->joined_value = value;
         set_joining(aside, BIDE_TASK_JOINED);
     } else {
-        set_joining(aside, BIDE_TASK_NOT_ASIDE);
+        aside = take_aside(record);
         bide_record_end(self, record);
+        if (!aside) return NULL;
     }
     if (bide_worker_has_turns(self)) return aside;
     /* As one that this task has woken. */
