@@ -187,10 +187,19 @@ int bide_yield(void)
 
 /* --- Joining the one that is next: invariant 12 --- */
 
+/* The record is in the caller's hands, and keeps its task: whether that is to be joined by this handle, and nobody is
+ * aside. There may be somebody: the task has joined another one in this way, and was queued when that waited. */
+static bool may_put_aside(struct bide_task_record *record, uint32_t generation)
+{
+    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
+    return bide_record_is_awaited(life, generation) && !has_aside(record);
+}
+
 /* Returns whether the task was joined. */
-static inline bool hand_over(struct bide_task_record *record, struct bide_task_record *to)
+static inline bool hand_over(struct bide_task_record *record, bide_task task)
 {
     struct bide_worker *self = worker_of(record);
+    struct bide_task_record *to = task.record_;
     if (record->home || atomic_load_explicit(&self->slot, memory_order_relaxed) ||
         bide_inject_length(&self->inbox) > 0 || bide_deque_first(&self->deque) != &to->runnable ||
         !bide_worker_has_turns(self))
@@ -200,8 +209,7 @@ static inline bool hand_over(struct bide_task_record *record, struct bide_task_r
     bide_queueing_end(self->thread_data);
     /* Thieves may have come. */
     if (!next) return false;
-    /* It may have joined another one as this does, been queued when that waited, and have somebody aside still. */
-    bool first = next == to && !has_aside(to);
+    bool first = next == to && may_put_aside(to, task.generation_);
     if (first) atomic_store_explicit(&record->aside_for, to, memory_order_relaxed);
     self->left = record;
     self->left_for = first ? BIDE_LEFT_ASIDE : BIDE_LEFT_TO_YIELD;
@@ -226,13 +234,11 @@ void bide_worker_take_back(struct bide_task_record *record)
 
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
 {
-    struct bide_task_record *record = task.record_;
     const struct bide_thread *thread = bide_thread_self();
-    if (bide_is_never(deadline) && record && thread->awaiter && !thread->in_waker && !thread->operation) {
+    if (bide_is_never(deadline) && task.record_ && thread->awaiter && !thread->in_waker &&
+        !thread->operation) {
         struct bide_task_record *self = bide_task_of(thread->awaiter);
-        uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-        if (bide_record_is_awaited(life, task.generation_) && !bide_awaiter_verdict(&self->awaiter) &&
-            hand_over(self, record)) {
+        if (!bide_awaiter_verdict(&self->awaiter) && hand_over(self, task)) {
             self->cx.budget_ = BIDE_BUDGET;
             if (value) *value = self->joined_value;
             return 0;
