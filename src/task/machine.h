@@ -59,6 +59,14 @@
 #define BIDE_MACHINE_UCONTEXT 1
 #endif
 
+/* Whether a fiber that was left can be told with which floating-point modes it goes on: `modes` is all there is of
+ * them, and nothing that the C library has saved with the rest. */
+#if defined(BIDE_MACHINE_UCONTEXT)
+#define BIDE_FIBER_TAKES_MODES 0
+#else
+#define BIDE_FIBER_TAKES_MODES 1
+#endif
+
 /* Offsets in struct bide_fiber. */
 #define BIDE_FIBER_SP 0
 #define BIDE_FIBER_MODES 8

@@ -64,7 +64,8 @@
  * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
  *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
  *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too
- *    many rest, the fiber is left for good, and the stack given back by whoever the worker runs next.
+ *    many rest, or the next task could not have modes of its own there (machine.h), the fiber is left for good, and the
+ *    stack given back by whoever the worker runs next.
  *
  * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
  *

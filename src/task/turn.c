@@ -293,7 +293,8 @@ static inline void end(struct bide_task_record *record, struct bide_stack *stack
     if (!next) next = next_of(self);
     bide_worker_prepare(self, thread, next);
     struct bide_fiber *to = next ? &next->stack->fiber : &self->fiber;
-    if (self->resting_count < BIDE_RESTING && stack->size == self->stacks.pool->size) {
+    if (BIDE_FIBER_TAKES_MODES && self->resting_count < BIDE_RESTING &&
+        stack->size == self->stacks.pool->size) {
         stack->next = self->resting;
         self->resting = stack;
         self->resting_count++;
