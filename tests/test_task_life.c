@@ -411,6 +411,44 @@ Test(task_life, a_task_that_has_the_main_tasks_record_after_it_does_not_end_the_
     cr_assert_ok(bide_shutdown());
 }
 
+enum { OTHERS = 200 };
+
+static int give_up_soon(void *arg)
+{
+    return arg ? bide_task_detach(bide_task_self()) : 0;
+}
+
+/* Its end is that of its handle, or its handle has gone before. */
+static int use_up_a_record(void *arg)
+{
+    bide_task task, others[OTHERS];
+    int gone = arg ? BIDE_EFREED : 0;
+    cr_assert_ok(bide_spawn(&task, nothing, NULL, NULL));
+    cr_assert_ok(bide_task_join(task, NULL, BIDE_NEVER));
+    struct bide_task_record *record = record_of(task);
+    atomic_store(&record->life, (uint64_t)UINT32_MAX << 32);
+    cr_assert_ok(bide_spawn(&task, give_up_soon, arg, NULL));
+    cr_assert_eq(record_of(task), record);
+    cr_assert_eq(task.generation_, UINT32_MAX);
+    cr_assert_gives(bide_task_join(task, NULL, BIDE_NEVER), gone);
+    for (int i = 0; i < OTHERS; i++) {
+        cr_assert_ok(bide_spawn(&others[i], nothing, NULL, NULL));
+        cr_assert_neq(record_of(others[i]), record);
+    }
+    for (int i = 0; i < OTHERS; i++)
+        cr_assert_ok(bide_task_join(others[i], NULL, BIDE_NEVER));
+    cr_assert_gives(bide_task_cancel(task), BIDE_EFREED);
+    return 0;
+}
+
+Test(task_life, a_record_serves_no_task_more_than_it_has_generations)
+{
+    static int gone;
+    bide_run_options one = {.workers = 1};
+    cr_assert_ok(bide_run(use_up_a_record, NULL, &one));
+    cr_assert_ok(bide_run(use_up_a_record, &gone, &one));
+}
+
 /* --- clean-up --------------------------------------------------------------------------------------------------- */
 
 static atomic_int cleaned;

@@ -95,10 +95,9 @@ static void release(struct bide_worker *self, struct bide_task_record *record)
 {
     /* relaxed: only the generation counts, for handles that are old, and whoever takes the record has it from a
      * list of his own or from under the lock */
-    uint64_t life = atomic_load_explicit(&record->life, memory_order_relaxed);
-    atomic_store_explicit(&record->life, (uint64_t)(bide_record_generation_of(life) + 1) << 32,
-                          memory_order_relaxed);
-    bide_record_give_back(self, record);
+    uint64_t life = bide_record_next_life(atomic_load_explicit(&record->life, memory_order_relaxed));
+    atomic_store_explicit(&record->life, life, memory_order_relaxed);
+    if (life != 0) bide_record_give_back(self, record);
 }
 
 /* Tasks that are in turns would all have the same lines of the processor's caches on the tops of their stacks,

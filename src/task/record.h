@@ -28,6 +28,13 @@ static inline uint32_t bide_record_generation_of(uint64_t life)
     return (uint32_t)(life >> 32);
 }
 
+/* That of the next task, which nobody has yet. 0: there is none, for the handles of the first one would be valid again;
+ * the record is left alone then. */
+static inline uint64_t bide_record_next_life(uint64_t life)
+{
+    return (uint64_t)(bide_record_generation_of(life) + 1) << 32;
+}
+
 static inline struct bide_task_record *bide_record_take(struct bide_worker *self)
 {
     struct bide_record_cache one = {NULL, 0};
@@ -135,12 +142,12 @@ static inline bool bide_record_end_joined(struct bide_worker *self, struct bide_
     bide_record_leave(record);
     /* As in bide_record_give_up. */
     struct bide_task_record *joiner = atomic_load(&record->joiner);
-    uint64_t after = (uint64_t)(bide_record_generation_of(seen) + 1) << 32;
+    uint64_t after = bide_record_next_life(seen);
     if (!atomic_compare_exchange_strong(&record->life, &seen, after)) return false;
     if (!joiner) joiner = atomic_load(&record->joiner);
     /* relaxed: who takes back looks at life first */
     atomic_store_explicit(&record->aside, NULL, memory_order_relaxed);
-    bide_record_give_back(self, record);
+    if (after != 0) bide_record_give_back(self, record);
     if (joiner) bide_task_wake(joiner);
     return true;
 }

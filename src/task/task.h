@@ -24,7 +24,7 @@
  *    next task.
  * 5. `life` says who has the record: its task (RUNS), whoever joins it (HELD), and threads that look at it
  *    for a moment (PIN each). It is free when nobody has it, and its generation, the upper half of `life`,
- *    grows then. A handle is valid while its generation is the record's; it can be joined or detached while
+ *    grows then; after the last one it is no task's any more. A handle is valid while its generation is the record's; it can be joined or detached while
  *    the record is HELD.
  * 6. `scheduler` stays what it is while anybody has the record, and the scheduler waits for all its tasks:
  *    `live` counts them.
