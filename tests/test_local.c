@@ -238,6 +238,53 @@ Test(local, a_spawned_task_inherits_what_its_key_gives_it_and_nothing_else)
     WITH_WORKERS(inherit, NULL, 0);
 }
 
+enum { MORE = 32 };
+
+static bide_local more[MORE];
+static int refused;
+
+/* Sets keys of the task that spawns, more than there is room for. */
+static void *set_more(void *value)
+{
+    for (int i = 0; i < MORE; i++) {
+        int error = bide_local_set(&more[i], value);
+        if (error) cr_assert_gives(error, BIDE_EDEADLK);
+        cr_assert_eq(bide_local_get(&more[i]), error ? NULL : value);
+        refused += error != 0;
+    }
+    return value;
+}
+
+static int expect_something(void *arg)
+{
+    return bide_local_get(arg) == numbers ? 0 : -1;
+}
+
+static int set_while_inheriting(void *arg)
+{
+    static bide_local setting = {NULL, set_more};
+    static bide_local last = {NULL, next_of};
+    bide_task task;
+    int value = -1;
+    (void)arg;
+    refused = 0;
+    cr_assert_ok(bide_local_set(&setting, numbers));
+    cr_assert_ok(bide_local_set(&last, numbers));
+    cr_assert_ok(bide_spawn(&task, expect_something, &setting, NULL));
+    cr_assert_ok(bide_task_join(task, &value, BIDE_NEVER));
+    cr_assert_ok(value);
+    cr_assert_gt(refused, 0);
+    /* Afterwards there is room again. */
+    for (int i = 0; i < MORE; i++)
+        cr_assert_ok(bide_local_set(&more[i], numbers));
+    return 0;
+}
+
+Test(local, one_that_is_inherited_from_gets_no_new_keys_meanwhile)
+{
+    WITH_WORKERS(set_while_inheriting, NULL, 0);
+}
+
 Test(local, refuses_null)
 {
     cr_assert_gives(bide_local_set(NULL, numbers), BIDE_EINVAL);

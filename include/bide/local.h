@@ -43,14 +43,17 @@ typedef struct bide_local {
     void (*drop)(
         void *value); /**< at the end; may wait under a shield, and set values. NULL: nothing is done */
     void *(*inherit)(
-        void *value); /**< a spawned task's value, NULL for none; must not wait. NULL: it has none */
+        void *
+            value); /**< a spawned task's value, NULL for none; must not wait, nor set new keys of who spawns. NULL: it
+                           has none */
 } bide_local;
 
 /**
  * @brief Sets the calling task's value, or the thread's. What was set before is the caller's: see bide_local_get().
  *
  * @param value NULL: none, which is so at first.
- * @return 0; BIDE_EINVAL (no key); BIDE_ENOMEM: as it was. A key that has had a value before finds room again.
+ * @return 0; BIDE_EINVAL (no key); BIDE_ENOMEM, BIDE_EDEADLK (in an `inherit`, if there is no room for a new key): as it
+ *   was. A key that has had a value before finds room again.
  */
 BIDE_API int bide_local_set(const bide_local *key, void *value);
 

@@ -5,6 +5,7 @@
  * 2. It is open-addressed: from a key's first place on there is no empty one before the key (Knuth, TAOCP 6.4,
  *    algorithm L). An entry without a value keeps its place until the table is made anew.
  * 3. At least one place is empty, so that every search ends.
+ * 4. It is not made anew while it is passed on: `inherit` is called on the way through it.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "task/local.h"
@@ -24,6 +25,7 @@ struct entry {
 struct bide_locals {
     size_t room; /* a power of two */
     size_t used; /* places with a key */
+    bool passed_on;
     struct entry at[];
 };
 
@@ -89,6 +91,7 @@ static int set(struct bide_locals **locals, const bide_local *key, void *value)
     }
     if (!value) return 0;
     bool full = !*locals || (*locals)->used + 1 >= (*locals)->room;
+    if (full && *locals && (*locals)->passed_on) return BIDE_EDEADLK;
     if (full && !grow(locals)) return BIDE_ENOMEM;
     entry = find(*locals, key);
     entry->key = key;
@@ -115,17 +118,28 @@ void bide_locals_end(struct bide_locals **locals)
     *locals = NULL;
 }
 
-int bide_locals_inherit(const struct bide_locals *locals, struct bide_locals **inherited)
+/* Into the table of the new task; takes the value in any case. */
+static int pass_on(const bide_local *key, void *value, struct bide_locals **inherited)
 {
-    for (size_t i = 0; i < locals->room; i++) {
+    int error = value ? set(inherited, key, value) : 0;
+    if (error && key->drop) key->drop(value);
+    return error;
+}
+
+int bide_locals_inherit(struct bide_locals *locals, struct bide_locals **inherited)
+{
+    int error = 0;
+    /* An `inherit` may spawn, too. */
+    bool passed_on = locals->passed_on;
+    locals->passed_on = true;
+    for (size_t i = 0; i < locals->room && !error; i++) {
         const struct entry *entry = &locals->at[i];
-        void *value = entry->value && entry->key->inherit ? entry->key->inherit(entry->value) : NULL;
-        if (!value || set(inherited, entry->key, value) == 0) continue;
-        if (entry->key->drop) entry->key->drop(value);
-        bide_locals_end(inherited);
-        return BIDE_ENOMEM;
+        if (!entry->value || !entry->key->inherit) continue;
+        error = pass_on(entry->key, entry->key->inherit(entry->value), inherited);
     }
-    return 0;
+    locals->passed_on = passed_on;
+    if (error) bide_locals_end(inherited);
+    return error;
 }
 
 /* A thread that has values drops them at its end. */

@@ -184,8 +184,7 @@ static BIDE_OS_INLINE int make(struct bide_task_record **made, const struct bide
     struct bide_scheduler *scheduler = given ? bide_door_enter(options->scheduler) : self->scheduler;
     if (!scheduler) return BIDE_ECANCELED;
     if (self && self->scheduler != scheduler) self = NULL;
-    const struct bide_locals *locals =
-        thread->awaiter ? bide_task_of(thread->awaiter)->locals : thread->locals;
+    struct bide_locals *locals = thread->awaiter ? bide_task_of(thread->awaiter)->locals : thread->locals;
     struct bide_locals *inherited = NULL;
     int error = locals ? bide_locals_inherit(locals, &inherited) : 0;
     if (!error) error = make_record(made, scheduler, self, options, out != NULL);
