@@ -194,6 +194,13 @@ static int error_of(intptr_t error)
     }
 }
 
+/* Whether the filter can be done without: what can be read and not written, as another queue can, is never writable
+ * (kqueue_kqfilter of each system: EINVAL). */
+static bool is_read_only(const struct entry *entry, int filter, intptr_t error)
+{
+    return filter == WRITE_FILTER && error == EINVAL && entry->filters[READ_FILTER] == ON;
+}
+
 /* Adds what the entry wants; filters that exist are changed. An error leaves some of them behind. */
 static int add_filters(const struct kqueue_poller *self, bide_fd fd, struct entry *entry)
 {
@@ -211,7 +218,7 @@ static int add_filters(const struct kqueue_poller *self, bide_fd fd, struct entr
         uint8_t *state = &entry->filters[filters[i]];
         if (filters[i] == WRITE_FILTER && changes.list[i].data == EPIPE)
             entry->broken = true;
-        else if (*state == ON)
+        else if (*state == ON && !is_read_only(entry, filters[i], changes.list[i].data))
             error = error_of(changes.list[i].data);
         *state = OFF; /* to watch is a wish */
     }

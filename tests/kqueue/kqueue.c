@@ -2,44 +2,25 @@
  * kernel, so that the back end is run and not only compiled; it knows no more of it than its author read there.
  *
  * A queue is an epoll set with more in it, one a filter of descriptors, since epoll takes a descriptor once; and
- * an eventfd for what is triggered by hand. Timers, signals, processes and files are watched
- * by descriptors of Linux' own for them. Everything is guarded by one lock, which is held with all signals
- * blocked, because kevent(2) may be called in a signal handler.
+ * an eventfd for what is triggered by hand. Signals, processes, timers and files are in sources.c. Everything is
+ * guarded by one lock, which is held with all signals blocked, because kevent(2) may be called in a signal handler.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
+#include "emulation.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/event.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
-#include <sys/wait.h>
-
-#undef close
 
 #define MOST_AT_ONCE 512
 
 enum { READS, WRITES, EXCEPTS, SETS };
-
-struct knote {
-    struct knote *next;
-    struct kevent set;
-    int helper; /* a descriptor of ours that is watched for it, or -1 */
-    bool disabled;
-    bool parked; /* disabled by hand, and so in no set */
-    bool triggered;
-};
 
 struct queue {
     struct queue *next;
@@ -53,7 +34,7 @@ struct queue {
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct queue *queues;
 
-static void lock(sigset_t *before)
+void bide_test_kqueue_lock(sigset_t *before)
 {
     sigset_t every;
     (void)sigfillset(&every);
@@ -61,7 +42,7 @@ static void lock(sigset_t *before)
     (void)pthread_mutex_lock(&mutex);
 }
 
-static void unlock(const sigset_t *before)
+void bide_test_kqueue_unlock(const sigset_t *before)
 {
     (void)pthread_mutex_unlock(&mutex);
     (void)pthread_sigmask(SIG_SETMASK, before, NULL);
@@ -134,17 +115,17 @@ int kqueue(void)
         return -1;
     }
     sigset_t before;
-    lock(&before);
+    bide_test_kqueue_lock(&before);
     queue->next = queues;
     queues = queue;
-    unlock(&before);
+    bide_test_kqueue_unlock(&before);
     return queue->fd;
 }
 
 int bide_test_kqueue_close(int fd)
 {
     sigset_t before;
-    lock(&before);
+    bide_test_kqueue_lock(&before);
     struct queue **at = find_queue(fd);
     struct queue *queue = *at;
     if (queue) {
@@ -153,13 +134,13 @@ int bide_test_kqueue_close(int fd)
         for (int i = 0; i < 64; i++) {
             for (struct knote *note = queue->notes[i], *next; note; note = next) {
                 next = note->next;
-                if (note->helper >= 0) (void)close(note->helper);
+                bide_test_source_close(note);
                 free(note);
             }
         }
         free(queue);
     }
-    unlock(&before);
+    bide_test_kqueue_unlock(&before);
     return close(fd);
 }
 
@@ -226,44 +207,12 @@ static void remove_note(struct queue *queue, struct knote **at)
     struct knote *note = *at;
     *at = note->next;
     if (note->triggered) queue->triggered--;
-    if (note->helper >= 0) (void)close(note->helper);
+    bide_test_source_close(note);
     if (set_of(queue, note->set.filter) >= 0) {
         note->disabled = true;
         (void)arm(queue, note);
     }
     free(note);
-}
-
-static struct timespec seconds_of(const struct kevent *set)
-{
-    const int64_t ns = set->fflags & NOTE_NSECONDS ? set->data : set->data * 1000000;
-    return (struct timespec){ns / 1000000000, ns % 1000000000};
-}
-
-static int helper_for(const struct kevent *set)
-{
-    char path[32];
-    sigset_t one;
-    struct itimerspec when = {.it_value = seconds_of(set)};
-    int fd = -1;
-    switch (set->filter) {
-    case EVFILT_TIMER:
-        if (!(set->flags & EV_ONESHOT)) when.it_interval = when.it_value;
-        fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-        if (fd >= 0) (void)timerfd_settime(fd, 0, &when, NULL);
-        return fd;
-    case EVFILT_SIGNAL:
-        (void)sigemptyset(&one);
-        (void)sigaddset(&one, (int)set->ident);
-        return signalfd(-1, &one, SFD_CLOEXEC | SFD_NONBLOCK);
-    case EVFILT_PROC: return (int)syscall(SYS_pidfd_open, (pid_t)set->ident, 0);
-    case EVFILT_VNODE:
-        (void)snprintf(path, sizeof path, "/proc/self/fd/%d", (int)set->ident);
-        fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-        if (fd >= 0) (void)inotify_add_watch(fd, path, IN_MODIFY | IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF);
-        return fd;
-    default: errno = EINVAL; return -1;
-    }
 }
 
 static int add_note(struct queue *queue, const struct kevent *set, struct knote **at)
@@ -275,12 +224,12 @@ static int add_note(struct queue *queue, const struct kevent *set, struct knote 
     note->disabled = (set->flags & EV_DISABLE) != 0;
     int error = 0;
     if (set_of(queue, note->set.filter) < 0 && set->filter != EVFILT_USER) {
-        note->helper = helper_for(set);
-        if (note->helper < 0 || watch(queue->fd, note->helper, EPOLLIN, note) != 0) error = errno;
+        error = bide_test_source_open(note);
+        if (!error && watch(queue->fd, note->helper, EPOLLIN, note) != 0) error = errno;
     }
     if (!error) error = arm(queue, note);
     if (error) {
-        if (note->helper >= 0) (void)close(note->helper);
+        bide_test_source_close(note);
         free(note);
         return error;
     }
@@ -288,13 +237,25 @@ static int add_note(struct queue *queue, const struct kevent *set, struct knote 
     return 0;
 }
 
+static void trigger(struct queue *queue, struct knote *note)
+{
+    const uint64_t one = 1;
+    if (note->triggered) return;
+    note->triggered = true;
+    queue->triggered++;
+    (void)!write(queue->pulse, &one, sizeof one);
+}
+
 static int change(struct queue *queue, const struct kevent *set)
 {
     struct knote **at = find_note(queue, set->ident, set->filter);
-    if (set_of(queue, set->filter) >= 0 && fcntl((int)set->ident, F_GETFD) < 0) {
+    const bool of_descriptor = set_of(queue, set->filter) >= 0 || set->filter == EVFILT_VNODE;
+    if (of_descriptor && fcntl((int)set->ident, F_GETFD) < 0) {
         if (*at) remove_note(queue, at);
         return EBADF;
     }
+    /* A queue can be read, as it were, and nothing else. */
+    if (set->filter != EVFILT_READ && of_descriptor && *find_queue((int)set->ident)) return EINVAL;
     /* A closed descriptor has taken its notes along. */
     if (*at && is_gone(queue, *at)) {
         remove_note(queue, at);
@@ -309,15 +270,12 @@ static int change(struct queue *queue, const struct kevent *set)
     struct knote *note = *at;
     note->set.udata = set->udata;
     if (note->set.filter == EVFILT_USER) {
-        if ((set->fflags & NOTE_TRIGGER) && !note->triggered) {
-            const uint64_t one = 1;
-            note->triggered = true;
-            queue->triggered++;
-            (void)!write(queue->pulse, &one, sizeof one);
-        }
+        if (set->fflags & NOTE_TRIGGER) trigger(queue, note);
     } else {
         note->set.fflags = set->fflags;
         note->set.data = set->data;
+        int error = set->flags & EV_ADD ? bide_test_source_change(note) : 0;
+        if (error) return error;
     }
     if (set->flags & EV_ENABLE) note->disabled = false;
     if (set->flags & EV_DISABLE) note->disabled = true;
@@ -326,9 +284,20 @@ static int change(struct queue *queue, const struct kevent *set)
 
 /* --- events; under the lock --- */
 
+void bide_test_kqueue_signalled(int number)
+{
+    for (struct queue *queue = queues; queue; queue = queue->next) {
+        if (queue->owner != getpid()) continue;
+        struct knote *note = *find_note(queue, (uintptr_t)number, EVFILT_SIGNAL);
+        if (!note) continue;
+        note->count++;
+        trigger(queue, note);
+    }
+}
+
 static void reported(struct queue *queue, struct knote *note)
 {
-    if (note->set.filter == EVFILT_USER && (note->set.flags & EV_CLEAR)) {
+    if (note->triggered && (note->set.filter == EVFILT_SIGNAL || (note->set.flags & EV_CLEAR))) {
         note->triggered = false;
         queue->triggered--;
     }
@@ -360,7 +329,7 @@ static int harvest_set(struct queue *queue, int set, struct kevent *events, int 
     return count > 0 ? count : 0;
 }
 
-static int harvest_users(struct queue *queue, struct kevent *events, int room)
+static int harvest_triggered(struct queue *queue, struct kevent *events, int room, const sigset_t *mask)
 {
     uint64_t pulses;
     int found = 0;
@@ -368,7 +337,9 @@ static int harvest_users(struct queue *queue, struct kevent *events, int room)
         for (struct knote *note = queue->notes[i], *next; note && found < room; note = next) {
             next = note->next;
             if (!note->triggered || note->disabled) continue;
-            events[found++] = note->set;
+            events[found] = note->set;
+            if (note->helper >= 0) (void)bide_test_source_take(note, &events[found], mask);
+            found++;
             reported(queue, note);
         }
     }
@@ -376,49 +347,10 @@ static int harvest_users(struct queue *queue, struct kevent *events, int room)
     return found;
 }
 
-static void fill_from_helper(const struct knote *note, struct kevent *event)
-{
-    _Alignas(struct inotify_event) char buffer[4096];
-    uint64_t expirations = 0;
-    siginfo_t info;
-    event->data = 0;
-    event->fflags = 0;
-    switch (note->set.filter) {
-    case EVFILT_TIMER:
-        (void)!read(note->helper, &expirations, sizeof expirations);
-        event->data = (int64_t)expirations;
-        break;
-    case EVFILT_SIGNAL:
-        while (read(note->helper, buffer, sizeof(struct signalfd_siginfo)) > 0)
-            event->data++;
-        break;
-    case EVFILT_PROC:
-        (void)memset(&info, 0, sizeof info);
-        (void)waitid(P_PIDFD, (id_t)note->helper, &info, WEXITED | WNOWAIT | WNOHANG);
-        event->data = info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status;
-        event->fflags = NOTE_EXIT;
-        event->flags |= EV_EOF;
-        break;
-    default: {
-        ssize_t length = read(note->helper, buffer, sizeof buffer);
-        for (ssize_t at = 0; at < length;) {
-            struct inotify_event one;
-            memcpy(&one, buffer + at, sizeof one);
-            at += (ssize_t)(sizeof one + one.len);
-            if (one.mask & IN_MODIFY) event->fflags |= NOTE_WRITE | NOTE_EXTEND;
-            if (one.mask & IN_ATTRIB) event->fflags |= NOTE_ATTRIB | NOTE_LINK | NOTE_DELETE;
-            if (one.mask & IN_MOVE_SELF) event->fflags |= NOTE_RENAME;
-            if (one.mask & IN_DELETE_SELF) event->fflags |= NOTE_DELETE;
-        }
-        event->fflags &= note->set.fflags;
-    }
-    }
-}
-
-static int harvest(struct queue *queue, struct kevent *events, int room)
+static int harvest(struct queue *queue, struct kevent *events, int room, const sigset_t *mask)
 {
     struct epoll_event raw[MOST_AT_ONCE];
-    int found = harvest_users(queue, events, room);
+    int found = harvest_triggered(queue, events, room, mask);
     for (int i = 0; i < SETS; i++)
         found += harvest_set(queue, queue->sets[i], events + found, room - found);
     int count = epoll_wait(queue->fd, raw, MOST_AT_ONCE, 0);
@@ -426,9 +358,9 @@ static int harvest(struct queue *queue, struct kevent *events, int room)
         struct knote *note = raw[i].data.ptr;
         if (!note || note->disabled) continue;
         events[found] = note->set;
-        fill_from_helper(note, &events[found]);
+        if (!bide_test_source_take(note, &events[found], mask)) continue;
+        found++;
         if (note->set.filter == EVFILT_PROC) note->set.flags |= EV_ONESHOT;
-        if (note->set.filter != EVFILT_VNODE || events[found].fflags != 0) found++;
         reported(queue, note);
     }
     return found;
@@ -445,7 +377,7 @@ int kevent(int fd, const struct kevent *changes, int change_count, struct kevent
         until.tv_sec += timeout->tv_sec + (until.tv_nsec + timeout->tv_nsec) / 1000000000;
         until.tv_nsec = (until.tv_nsec + timeout->tv_nsec) % 1000000000;
     }
-    lock(&before);
+    bide_test_kqueue_lock(&before);
     struct queue *queue = *find_queue(fd);
     int error = queue ? 0 : EBADF;
     for (int i = 0; i < change_count && !error; i++) {
@@ -462,9 +394,9 @@ int kevent(int fd, const struct kevent *changes, int change_count, struct kevent
     }
     bool answered = found > 0 || event_count == 0;
     while (!error && !answered) {
-        found = harvest(queue, events, event_count);
+        found = harvest(queue, events, event_count, &before);
         if (found > 0) break;
-        unlock(&before);
+        bide_test_kqueue_unlock(&before);
         struct epoll_event any[8];
         struct timespec rest = {0, 0};
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -474,11 +406,11 @@ int kevent(int fd, const struct kevent *changes, int change_count, struct kevent
         rest.tv_sec = left / 1000000000;
         rest.tv_nsec = left % 1000000000;
         if (syscall(SYS_epoll_pwait2, fd, any, 8, timeout ? &rest : NULL, NULL, (size_t)0) < 0) return -1;
-        lock(&before);
+        bide_test_kqueue_lock(&before);
         queue = *find_queue(fd);
         error = queue ? 0 : EBADF;
     }
-    unlock(&before);
+    bide_test_kqueue_unlock(&before);
     if (!error) return found;
     errno = error;
     return -1;

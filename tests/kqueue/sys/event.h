@@ -1,5 +1,5 @@
-/* kqueue(2) as FreeBSD documents it, for running the back end and bide/os/kqueue.h on Linux: see kqueue.c beside
- * this folder. The numbers are our own.
+/* kqueue(2) as FreeBSD documents it, and of processes as macOS does, for running what stands on it on Linux: see
+ * kqueue.c and sources.c beside this folder. The numbers are our own.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TEST_KQUEUE_SYS_EVENT_H
@@ -33,6 +33,7 @@
 #define NOTE_OOB 0x0004
 #define NOTE_TRIGGER 0x01000000
 #define NOTE_EXIT 0x80000000
+#define NOTE_EXITSTATUS 0x04000000
 #define NOTE_NSECONDS 0x0008
 #define NOTE_DELETE 0x0001
 #define NOTE_WRITE 0x0002
@@ -40,6 +41,7 @@
 #define NOTE_ATTRIB 0x0008
 #define NOTE_LINK 0x0010
 #define NOTE_RENAME 0x0020
+#define NOTE_REVOKE 0x0040
 
 struct kevent {
     uintptr_t ident;
