@@ -26,7 +26,10 @@ endif()
 # Headers of a system's own are there on that system alone.
 set(BIDE_FOREIGN_HEADERS "")
 if(NOT WIN32)
-  set(BIDE_FOREIGN_HEADERS PATTERN "os/windows.h" EXCLUDE)
+  list(APPEND BIDE_FOREIGN_HEADERS PATTERN "os/windows.h" EXCLUDE)
+endif()
+if(NOT "kqueue" IN_LIST BIDE_BACKENDS)
+  list(APPEND BIDE_FOREIGN_HEADERS PATTERN "os/kqueue.h" EXCLUDE)
 endif()
 install(DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}/include/" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.h" ${BIDE_HEADERS_LEFT_OUT} ${BIDE_FOREIGN_HEADERS})

@@ -5,8 +5,9 @@
 #   _posix   any system with POSIX threads and sockets, where nothing better is known
 #   or the way itself, where systems of several families share it: descriptor_flags.c, sigpipe_sigwait.c
 #
-# Gives BIDE_OS, BIDE_POLL, BIDE_SYSTEM_LIBRARIES, which they need at the link, and BIDE_SYSTEM_DEFINITIONS: which
-# back ends there are, and what makes the system's headers show more than C11.
+# Gives BIDE_OS, BIDE_POLL, BIDE_SYSTEM_REACTOR (what only this system has above them), BIDE_SYSTEM_LIBRARIES, which
+# they need at the link, BIDE_BACKENDS, and BIDE_SYSTEM_DEFINITIONS: which of these there are, and what makes the
+# system's headers show more than C11.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
@@ -86,9 +87,17 @@ else()
   message(FATAL_ERROR "Bide does not know ${CMAKE_SYSTEM_NAME}: see cmake/BideSystem.cmake.")
 endif()
 
+# What bide/os/kqueue.h declares.
+if("kqueue" IN_LIST BIDE_POLL)
+  list(APPEND BIDE_OS watch_kqueue)
+  set(BIDE_SYSTEM_REACTOR src/reactor/watch_kqueue.c)
+endif()
+
 # poller.c lists the back ends that are there.
+set(BIDE_BACKENDS)
 foreach(backend IN ITEMS epoll kqueue port iocp poll)
   if(backend IN_LIST BIDE_POLL)
+    list(APPEND BIDE_BACKENDS ${backend})
     string(TOUPPER "${backend}" name)
     list(APPEND BIDE_SYSTEM_DEFINITIONS "BIDE_WITH_${name}=1")
   endif()

@@ -15,6 +15,7 @@ set -eu
 cd "$(dirname "$0")/.."
 sh scripts/setup.sh
 
+mkdir -p build
 build=build/kqueue
 kqueue=emulated
 include=
@@ -28,7 +29,7 @@ programs='test_time test_error test_future test_quiescence test_event test_set t
 test_poller test_poller_events test_poller_backend test_poller_wait test_poller_notify test_async test_async_misuse
 test_operations test_operations_waiting test_operations_custom test_readiness test_readiness_wakers test_tcp
 test_tcp_transfer test_udp test_unix test_reader test_message test_reactor test_fork test_races test_races_reactor
-test_traps test_traps_others test_shutdown test_task'
+test_traps test_traps_others test_shutdown test_task test_kqueue test_kqueue_process test_kqueue_faults'
 
 skips=
 skip() {

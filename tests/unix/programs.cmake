@@ -41,6 +41,11 @@ bide_add_test(test_races)
 bide_add_test(test_races_reactor)
 bide_add_test(test_deque)
 
+if("kqueue" IN_LIST BIDE_BACKENDS)
+  bide_add_test(test_kqueue)
+  bide_add_test(test_kqueue_process)
+endif()
+
 # Those that use what macOS does not have: semaphores without a name, barriers, daemon(3).
 if(NOT APPLE)
   bide_add_test(test_quiescence)
