@@ -4,6 +4,8 @@
 #define _GNU_SOURCE
 #include "test_task.h"
 
+#include "task/task.h"
+
 #include <bide/group.h>
 
 #include <sys/wait.h>
@@ -829,6 +831,56 @@ static int refuse(void *arg)
     cr_assert_gives(bide_group_spawn(&group, NULL, nap, NULL, &huge, BIDE_NEVER), BIDE_EINVAL);
     cr_assert_eq(bide_group_count(&group), 0);
     return bide_group_close(&group);
+}
+
+struct named {
+    bide_event go_on;
+    bide_task task;
+    const char *name;
+    int calls;
+};
+
+static int wait_to_go_on(void *arg)
+{
+    return bide_event_wait(arg, BIDE_NEVER);
+}
+
+/* In the waker of who waits for the group. */
+static void look_at_name(void *arg)
+{
+    struct named *named = arg;
+    const struct bide_task_record *record = named->task.record_;
+    named->name = record->name;
+    named->calls++;
+}
+
+static int wait_for_names(void *arg)
+{
+    static const bide_task_options options = {.name = "of a moment"};
+    struct named named = {.name = "unseen"};
+    bide_group group;
+    bide_group_waiting waiting;
+    bide_context cx;
+    bide_waker waker = {look_at_name, &named};
+    (void)arg;
+    cr_assert_ok(bide_event_init(&named.go_on, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_group_open(&group));
+    cr_assert_ok(bide_group_spawn(&group, &named.task, wait_to_go_on, &named.go_on, &options, BIDE_NEVER));
+    bide_context_init(&cx, waker);
+    bide_group_waiting_init(&waiting, &group);
+    cr_assert_eq(bide_future_poll(&waiting.future, &cx), BIDE_PENDING);
+    bide_event_set(&named.go_on);
+    cr_assert_ok(bide_task_join(named.task, NULL, BIDE_NEVER));
+    cr_assert_eq(named.calls, 1);
+    cr_assert_null(named.name);
+    cr_assert_eq(bide_future_poll(&waiting.future, &cx), BIDE_READY);
+    cr_assert_ok(bide_group_close(&group));
+    return 0;
+}
+
+Test(group, whoever_is_told_that_all_are_gone_has_their_names_again)
+{
+    WITH_WORKERS(wait_for_names, NULL, 0);
 }
 
 Test(group, refuses_null)

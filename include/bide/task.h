@@ -115,7 +115,8 @@ BIDE_API int bide_spawn(bide_task *out, bide_task_function function, void *arg,
  * bide_spawn() is also a macro that calls this with BIDE_HERE, so that bide_dump() and the overflow handler can
  * say where a task comes from. `(bide_spawn)(…)`, its address, and other languages have the function.
  *
- * @param place kept, not copied: a string literal as a rule, else to be there until the task is gone. NULL: unknown.
+ * @param place kept, not copied: a string literal as a rule, else to be there for good, since a dump may tell of it when
+ *   the task is gone. NULL: unknown.
  */
 BIDE_API int bide_spawn_at(const char *place, bide_task *out, bide_task_function function, void *arg,
                            const bide_task_options *options);

@@ -37,7 +37,7 @@
 #include "os/assert.h"
 #include "os/fork.h"
 #include "reactor/reactor.h"
-#include "task/task.h"
+#include "task/record.h"
 
 #include <stdio.h>
 
@@ -140,6 +140,8 @@ void bide_group_leave(struct bide_task_record *record)
     bide_group *group = record->group;
     int value = atomic_load_explicit(&record->value, memory_order_relaxed);
     bool cancelled = value == BIDE_ECANCELED && atomic_load(&record->awaiter.verdict);
+    /* Whoever is told that all are gone may take the names back. */
+    if (record->name) bide_record_forget_name(record);
     bide_os_mutex *lock = bide_wait_lock(group);
     bide_ring_remove(&record->member);
     bide_wait_unlock(lock);
