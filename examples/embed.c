@@ -148,10 +148,11 @@ static int listen_at(struct embed *embed)
     return await_caller(embed);
 }
 
-/* Epoll by name, because the back end "poll" has no descriptor that another loop could watch. */
+/* By name, because the back end "poll" has no descriptor that another loop could watch. */
 static int open_reactor(struct embed *embed)
 {
     int error = bide_reactor_new(&embed->reactor, "epoll");
+    if (error == BIDE_EBACKEND) error = bide_reactor_new(&embed->reactor, "kqueue");
     if (error) return error;
     embed->before = bide_reactor_enter(embed->reactor);
     return bide_reactor_fd(embed->reactor, &embed->fd);

@@ -1,15 +1,16 @@
-/* Runs a program with a limit of time. Its end is awaited by a pidfd, its output by a pipe, both in one set:
- * no SIGCHLD, no polling, and no process that got its number later is ever hit.
+/* Runs a program with a limit of time. Its end is awaited by a pidfd or kqueue(2), its output by a pipe, both in one
+ * set: no SIGCHLD, no polling, and no process that got its number later is ever hit, because the program is waited
+ * for last of all, and keeps its number until then.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "common.h"
+#include "ending.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,28 +38,15 @@ static const struct example_program program = {
 
 struct child {
     pid_t id;
-    bide_async *process; /* readable when it has ended */
-    bide_async *output;  /* the end of its pipe that is ours */
+    bide_async *output; /* the end of its pipe that is ours */
     bool killed;
 
     bide_set set;
-    bide_readable ended;
     bide_set_member ending;
     bide_io io;
     bide_set_member reading;
     char buffer[64 * 1024]; /* as much as a pipe holds */
 };
-
-/* By the system calls' numbers, because their functions came to the C library only with glibc 2.36. */
-static int pidfd_open(pid_t id)
-{
-    return (int)syscall(SYS_pidfd_open, id, 0u);
-}
-
-static int pidfd_send_signal(int fd, int number)
-{
-    return (int)syscall(SYS_pidfd_send_signal, fd, number, NULL, 0u);
-}
 
 static int spawn(struct child *child, int output)
 {
@@ -75,7 +63,10 @@ static int spawn(struct child *child, int output)
 static int start(struct child *child)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC) != 0) return bide_last_error();
+    if (pipe(ends) != 0) return bide_last_error();
+    /* No other thread of this program starts another one meanwhile; and not all systems have pipe2(2). */
+    (void)fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    (void)fcntl(ends[1], F_SETFD, FD_CLOEXEC);
     int error = bide_async_new(&child->output, ends[0]);
     if (error) (void)close(ends[0]);
     if (!error) error = spawn(child, ends[1]);
@@ -85,16 +76,11 @@ static int start(struct child *child)
 
 static int watch(struct child *child)
 {
-    int fd = pidfd_open(child->id);
-    if (fd < 0) return bide_last_error();
-    int error = bide_async_new(&child->process, fd);
-    if (error) {
-        (void)close(fd);
-        return error;
-    }
+    bide_future *end;
+    int error = ending_watch(child->id, &end);
+    if (error) return error;
     bide_set_init(&child->set);
-    bide_readable_init(&child->ended, child->process);
-    return bide_set_add(&child->set, &child->ending, &child->ended.future, NULL);
+    return bide_set_add(&child->set, &child->ending, end, NULL);
 }
 
 static int read_on(struct child *child)
@@ -121,7 +107,7 @@ static int attend(struct child *child)
         bide_set_member *ready;
         error = bide_set_next(&child->set, deadline, &ready);
         if (error == BIDE_ETIMEDOUT) {
-            if (pidfd_send_signal(bide_async_fd(child->process), SIGKILL) != 0) return bide_last_error();
+            if (kill(child->id, SIGKILL) != 0) return bide_last_error();
             child->killed = true;
             deadline = BIDE_NEVER;
             error = 0;
@@ -131,7 +117,8 @@ static int attend(struct child *child)
             error = read_on(child);
         }
     }
-    if (error || child->ended.result) return error ? error : child->ended.result;
+    if (!error) error = ending_result();
+    if (error) return error;
 
     /* What it wrote last. Its own children, if it left any, may have the pipe open: they are not waited for.
      * */
@@ -161,7 +148,7 @@ int main(int argc, char **argv)
     if (error) (void)kill(child.id, SIGKILL);
     int status = exit_status(&child);
     if (error) status = example_fail(&program, "attending to the program", error);
-    (void)bide_async_free(child.process);
+    ending_forget();
     (void)bide_async_free(child.output);
     return example_end(status);
 }

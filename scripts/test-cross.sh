@@ -48,6 +48,19 @@ judge() {
     fi
 }
 
+# check_headers <zig's target> <folder>: that of the system alone, twice included, as C and C++.
+check_headers() {
+    printf '#include <bide/os/kqueue.h>\n#include <bide/os/kqueue.h>\n' >"$2/header.c"
+    for standard in c11 c++11 c++20; do
+        case $standard in
+        c11) language=c tool=cc ;;
+        *) language=c++ tool=c++ ;;
+        esac
+        "$zig" $tool -target "$1" -x $language -std=$standard -Wall -Wextra -pedantic -Wundef -Werror -Iinclude \
+            -c "$2/header.c" -o "$2/header.o" || return 1
+    done
+}
+
 # cross <zig's target> <CMake's name of the system> <options…>
 cross() {
     target=$1
@@ -64,7 +77,8 @@ cross() {
     done
     status=0
     {
-        cmake -G Ninja -S . -B "$folder/build" -DCMAKE_SYSTEM_NAME="$system" \
+        { [ "$system" = Linux ] || check_headers "$target" "$folder"; } &&
+            cmake -G Ninja -S . -B "$folder/build" -DCMAKE_SYSTEM_NAME="$system" \
             -DCMAKE_SYSTEM_PROCESSOR="${target%%-*}" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER="$folder/cc" \
             -DCMAKE_CXX_COMPILER=NOTFOUND -DCMAKE_AR="$folder/ar" -DCMAKE_RANLIB="$folder/ranlib" \
             -DCMAKE_FIND_ROOT_PATH="$folder" -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \

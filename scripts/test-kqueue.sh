@@ -29,7 +29,9 @@ programs='test_time test_error test_future test_quiescence test_event test_set t
 test_poller test_poller_events test_poller_backend test_poller_wait test_poller_notify test_async test_async_misuse
 test_operations test_operations_waiting test_operations_custom test_readiness test_readiness_wakers test_tcp
 test_tcp_transfer test_udp test_unix test_reader test_message test_reactor test_fork test_races test_races_reactor
-test_traps test_traps_others test_shutdown test_task test_kqueue test_kqueue_process test_kqueue_faults'
+test_traps test_traps_others test_shutdown test_task test_kqueue test_kqueue_plain test_kqueue_process
+test_kqueue_faults test_examples test_examples_servers test_examples_udp test_examples_lines test_examples_more test_examples_more_embed
+test_examples_kqueue test_examples_tasks test_examples_structured'
 
 skips=
 skip() {
@@ -45,7 +47,7 @@ skip poller/a_wait_fills_a_large_array_in_one_go 'epoll in epoll takes no more t
 skip async/a_device_that_cannot_be_polled_is_refused_where_the_system_can_tell 'epoll refuses /dev/null, kqueue need not'
 
 cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON -DBIDE_PORTABLE=ON \
-    -DBIDE_KQUEUE="$kqueue" -DBIDE_KQUEUE_INCLUDE="$include" -DBIDE_TEST_STANDALONE=ON -DBIDE_BUILD_EXAMPLES=OFF \
+    -DBIDE_KQUEUE="$kqueue" -DBIDE_KQUEUE_INCLUDE="$include" -DBIDE_TEST_STANDALONE=ON -DBIDE_BUILD_EXAMPLES=ON \
     >"$build.log" 2>&1 || {
     cat "$build.log"
     exit 1

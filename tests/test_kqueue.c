@@ -9,7 +9,7 @@
 
 #include <sys/stat.h>
 
-TestSuite(kqueue, .init = begin, .fini = end, .timeout = 60);
+TestSuite(kqueue, .init = count_what_is_there, .fini = expect_no_more, .timeout = 60);
 
 /* --- all of them --- */
 

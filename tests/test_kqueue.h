@@ -13,12 +13,12 @@
 
 static struct inventory inventory_before;
 
-static inline void begin(void)
+static inline void count_what_is_there(void)
 {
     inventory_before = inventory_now();
 }
 
-static inline void end(void)
+static inline void expect_no_more(void)
 {
     expect_nothing_left(inventory_before);
 }

@@ -7,7 +7,7 @@
 
 #include <limits.h>
 
-TestSuite(kqueue_faults, .init = begin, .fini = end, .timeout = 60);
+TestSuite(kqueue_faults, .init = count_what_is_there, .fini = expect_no_more, .timeout = 60);
 
 int __real_kqueue(void);
 int __wrap_kqueue(void);

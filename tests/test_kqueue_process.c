@@ -6,7 +6,7 @@
 
 #include <sys/resource.h>
 
-TestSuite(kqueue_process, .init = begin, .fini = end, .timeout = 60);
+TestSuite(kqueue_process, .init = count_what_is_there, .fini = expect_no_more, .timeout = 60);
 
 /* A child that ends, as told by `ending`, when it is let go. */
 struct child {

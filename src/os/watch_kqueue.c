@@ -6,7 +6,7 @@
  *  - macOS, OpenBSD and NetBSD do not find a process that is ending or has ended (ESRCH). If it is a child it is
  *    a zombie, or will be one in a moment: no event tells that, so that it is looked at after growing pauses.
  *    FreeBSD and DragonFly tell of zombies at once.
- *  - Without NOTE_NSECONDS a timer counts milliseconds (OpenBSD, DragonFly).
+ *  - Without NOTE_NSECONDS a timer counts milliseconds (DragonFly, OpenBSD of old).
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE

@@ -37,9 +37,11 @@
  * | SIGCHLD while it is ignored      | told        | not told | told        | told         | told         |
  * | processes that are no children   | no status   | status   | status      | status       | status       |
  * | processes of other users         | yes         | if seen  | EACCES      | yes          | if seen      |
- * | timers are counted in            | nanoseconds | the same | the same    | milliseconds | milliseconds |
- * | BIDE_KQUEUE_DELETE               | each unlink | no link  | no link     | each unlink  | each unlink  |
+ * | timers are counted in            | nanoseconds | the same | the same    | the same (1) | milliseconds |
+ * | BIDE_KQUEUE_DELETE               | each unlink | the same | last unlink | each unlink  | each unlink  |
  * | file systems                     | most        | all      | most        | UFS, NFS, MS-DOS | HAMMER, tmpfs, UFS |
+ *
+ * (1) Where its sys/event.h has NOTE_NSECONDS; in milliseconds before.
  *
  * From the systems' manual pages and sources; nothing but what they share has been run, on an emulation.
  *
@@ -67,7 +69,7 @@ typedef struct bide_kqueue bide_kqueue;
 
 /** What may happen to a file: a sum of these. */
 enum bide_kqueue_change {
-    BIDE_KQUEUE_DELETE = 1,  /**< a name of it was taken away; on FreeBSD and NetBSD: the last one */
+    BIDE_KQUEUE_DELETE = 1,  /**< unlink(2) took a name of it away; on NetBSD: the last one */
     BIDE_KQUEUE_WRITE = 2,   /**< it was written to; of a folder: an entry came, went or was renamed */
     BIDE_KQUEUE_EXTEND = 4,  /**< it has grown */
     BIDE_KQUEUE_ATTRIB = 8,  /**< its attributes: owner, mode, times; on most systems also a truncation */
@@ -143,8 +145,8 @@ BIDE_API int bide_kqueue_process(bide_kqueue **out, pid_t process);
  *
  * For most uses `bide_timer` is better: it costs no descriptor, and no system call where it is not awaited.
  *
- * @param period above 0: how long until the first event, and if it repeats between two. Rounded up to milliseconds
- *   on OpenBSD and DragonFly; met at the next tick of the clock there and on NetBSD.
+ * @param period above 0: how long until the first event, and if it repeats between two. Rounded up to what the
+ *   system counts; met at the next tick of the clock on OpenBSD, NetBSD and DragonFly.
  * @param repeat false: one event; true: one after each period, and those that were missed are in its `count`.
  * @return 0, or see the top of this page; BIDE_EINVAL: also a period that is not above 0, or too long for the
  *   system; BIDE_ENOMEM: also where the limit of timers is reached.
