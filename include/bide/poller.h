@@ -36,7 +36,8 @@
  *
  * On Linux a deadline is met as precisely as the thread's timer slack allows (50 us unless changed, prctl(2)).
  * Where a sandbox leaves nothing better, it is rounded up to milliseconds. NetBSD and OpenBSD round it up to the
- * next tick of their clock, 10 ms.
+ * next tick of their clock, 10 ms. With "kqueue" another queue can be watched, and is never writable; what a queue tells
+ * besides descriptors is in bide/os/kqueue.h.
  *
  * **Windows** has "iocp": one-shot and level modes on sockets alone, by what is ready, without bide_poller_fd().
  * There the end of the other side is BIDE_POLL_RDHUP and readable, a reset is BIDE_POLL_HUP, and what another thread

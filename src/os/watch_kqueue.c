@@ -45,10 +45,13 @@
 static const struct {
     unsigned change;
     unsigned note;
-} notes[] = {{BIDE_KQUEUE_DELETE, NOTE_DELETE}, {BIDE_KQUEUE_WRITE, NOTE_WRITE},
-             {BIDE_KQUEUE_EXTEND, NOTE_EXTEND}, {BIDE_KQUEUE_ATTRIB, NOTE_ATTRIB},
-             {BIDE_KQUEUE_LINK, NOTE_LINK},     {BIDE_KQUEUE_RENAME, NOTE_RENAME},
-             {BIDE_KQUEUE_REVOKE, NOTE_REVOKE}};
+} notes[] = {
+    {BIDE_KQUEUE_DELETE, NOTE_DELETE}, {BIDE_KQUEUE_WRITE, NOTE_WRITE}, {BIDE_KQUEUE_EXTEND, NOTE_EXTEND},
+    {BIDE_KQUEUE_ATTRIB, NOTE_ATTRIB}, {BIDE_KQUEUE_LINK, NOTE_LINK},   {BIDE_KQUEUE_RENAME, NOTE_RENAME},
+#ifdef NOTE_REVOKE /* not in libkqueue */
+    {BIDE_KQUEUE_REVOKE, NOTE_REVOKE},
+#endif
+};
 
 enum { NOTES = sizeof notes / sizeof *notes };
 

@@ -126,7 +126,8 @@ BIDE_API int bide_kqueue_signals(bide_kqueue **out, const int *numbers, size_t c
  *
  * @param process its id, above 0.
  * @return 0, or see the top of this page; BIDE_ENOENT: no such process, or one that has ended and is not ours;
- *   BIDE_EACCES, BIDE_EPERM: another user's, or pledge(2) without "proc".
+ *   BIDE_EACCES, BIDE_EPERM: another user's, or pledge(2) without "proc"; BIDE_ENOMEM: also where the limit of
+ *   timers is reached (kern.kq_calloutmax), of which each such source has one.
  *
  * Thread-safe; does not wait. The end is told to all who wait, and to all who come later, at once.
  *
