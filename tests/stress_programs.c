@@ -108,7 +108,8 @@ static void join(struct actor *actor, bide_instant deadline)
         must(value == actor - actors || value == BIDE_ECANCELED, "value", value);
         count_given_up(actor);
     } else {
-        must(error == BIDE_EFREED || error == BIDE_ECANCELED || error == BIDE_EDEADLK || error == BIDE_ETIMEDOUT,
+        must(error == BIDE_EFREED || error == BIDE_ECANCELED || error == BIDE_EDEADLK ||
+                 error == BIDE_ETIMEDOUT,
              "join", error);
     }
 }

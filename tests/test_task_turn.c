@@ -311,9 +311,11 @@ Test(task_turn, a_second_one_that_joins_what_another_one_is_aside_for_leaves_tha
     cr_assert_ok(bide_run(join_one_with_another_aside, NULL, &one));
 }
 
+enum { BY_HANDLE, BY_GROUP, BY_DETACHING, WAYS };
+
 struct computing {
     _Atomic bool begun, stop;
-    bool by_group;
+    bide_task task;
     int result, joined;
 };
 
@@ -330,20 +332,19 @@ static int compute(void *arg)
 static int join_one_that_computes(void *arg)
 {
     struct computing *computing = arg;
-    bide_task task;
-    cr_assert_ok(bide_spawn(&task, compute, computing, NULL));
-    computing->result = bide_task_join(task, NULL, BIDE_NEVER);
+    cr_assert_ok(bide_spawn(&computing->task, compute, computing, NULL));
+    computing->result = bide_task_join(computing->task, NULL, BIDE_NEVER);
     atomic_store(&computing->stop, true);
     bide_shield();
-    cr_assert_ok(bide_task_join(task, &computing->joined, BIDE_NEVER));
+    computing->joined = bide_task_join(computing->task, NULL, BIDE_NEVER);
     bide_unshield();
     return 0;
 }
 
-static int cancel_who_joins(void *arg)
+static int tell_who_joins(void *arg)
 {
     (void)arg;
-    for (int by_group = 0; by_group < 2; by_group++) {
+    for (int way = 0; way < WAYS; way++) {
         struct computing computing = {.result = 1};
         bide_group group;
         bide_task joiner;
@@ -352,22 +353,24 @@ static int cancel_who_joins(void *arg)
         /* This worker is busy, so that the other one runs both. */
         while (!atomic_load(&computing.begun))
             continue;
-        if (by_group)
-            cr_assert_ok(bide_group_cancel(&group));
-        else
-            cr_assert_ok(bide_task_cancel(joiner));
+        if (way == BY_HANDLE) cr_assert_ok(bide_task_cancel(joiner));
+        if (way == BY_GROUP) cr_assert_ok(bide_group_cancel(&group));
+        if (way == BY_DETACHING) cr_assert_ok(bide_task_detach(computing.task));
         cr_assert_ok(bide_task_join(joiner, NULL, BIDE_NEVER));
-        cr_assert_gives(computing.result, BIDE_ECANCELED);
-        cr_assert_eq(computing.joined, 7);
-        cr_assert_gives(bide_group_close(&group), by_group ? BIDE_ECANCELED : 0);
+        cr_assert_gives(computing.result, way == BY_DETACHING ? BIDE_EFREED : BIDE_ECANCELED);
+        cr_assert_gives(computing.joined, way == BY_DETACHING ? BIDE_EFREED : 0);
+        cr_assert_gives(bide_group_close(&group), way == BY_GROUP ? BIDE_ECANCELED : 0);
+        /* One that was detached looks at this until it has ended. */
+        while (way == BY_DETACHING && bide_task_cancel(computing.task) == 0)
+            cr_assert_ok(bide_yield());
     }
     return 0;
 }
 
-Test(task_turn, one_that_joins_hears_of_a_cancel_while_the_other_one_computes)
+Test(task_turn, one_that_joins_is_told_while_the_other_one_computes)
 {
     bide_run_options two = {.workers = 2};
-    cr_assert_ok(bide_run(cancel_who_joins, NULL, &two));
+    cr_assert_ok(bide_run(tell_who_joins, NULL, &two));
 }
 
 static int cancel_who_is_aside(void *arg)

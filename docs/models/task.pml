@@ -9,8 +9,9 @@
  * With -DLIFE: the task ends while two join it (A is a task, and takes the slot of the joiner if it is free; B waits
  * in the ring, and is not there with -DALONE), one cancels it, and, with -DDETACH, somebody gives its handle up. The
  * record's next task begins at once. With -DASIDE another one that joins is aside for the task (invariant 12) when that
- * ends. With -DTAKE it is put aside first, and cancelled meanwhile; with -DCOMPUTES as well, the task ends only when who
- * is aside has been told.
+ * ends. With -DTAKE it is put aside first, and cancelled meanwhile, by somebody who may have seen it aside before; with
+ * -DCOMPUTES as well, the task ends only when who is aside has been told: of the cancel, or, with -DDETACH and -DASKED_NOT,
+ * that the handle was given up.
  *
  * PROPERTIES
  * S  No half context is resumed or looked at, and none runs twice. (`saved` when it is taken or looked at)
@@ -53,6 +54,10 @@
  * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE
  * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DDETACH
  * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DCOMPUTES
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DCOMPUTES -DDETACH -DALONE
+ * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DLIFE -DASIDE -DTAKE -DCOMPUTES -DDETACH -DALONE -DASKED_NOT
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DBUG_ASIDE_BEFORE_JOINING
+ * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DCOMPUTES -DDETACH -DALONE -DASKED_NOT -DBUG_HELD_NOT_LOOKED_FOR
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DBUG_TAKEN_WITHOUT_QUEUED
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DBUG_QUEUED_ASIDE_BLINDLY
  * MUST-FAIL: -DSAFETY -m100000 -DLIFE -DASIDE -DTAKE -DALONE -DCOMPUTES -DBUG_VERDICT_NOT_LOOKED_FOR
@@ -411,13 +416,21 @@ inline put_aside()
 #ifdef BUG_VERDICT_LOOKED_FOR_FIRST
     told = verdict;
 #endif
+#ifdef BUG_ASIDE_BEFORE_JOINING
     aside = true;
     joining = true;
+#else
+    joining = true;
+    aside = true;
+#endif
 #ifndef BUG_VERDICT_LOOKED_FOR_FIRST
     told = verdict;
 #endif
 #ifdef BUG_VERDICT_NOT_LOOKED_FOR
     told = false;
+#endif
+#ifndef BUG_HELD_NOT_LOOKED_FOR
+    told = told || !HELD;
 #endif
     if
     :: told -> take_aside()
@@ -425,20 +438,8 @@ inline put_aside()
     fi
 }
 
-proctype take_back()
+inline take_back()
 {
-    bool mine, gone;
-#ifdef BUG_VERDICT_LAST
-    gone = !joining;
-    verdict = true;
-#else
-    verdict = true;
-    gone = !joining;
-#endif
-    if
-    :: gone -> goto end
-    :: else
-    fi;
     take_lock();
     atomic {
         gone = generation != 0 || !RUNS;
@@ -453,9 +454,23 @@ proctype take_back()
     if
     :: !gone -> take_aside()
     :: else
-    fi;
-end:
-    skip
+    fi
+}
+
+proctype ask()
+{
+    bool mine, gone;
+#ifdef BUG_VERDICT_LAST
+    gone = !joining;
+    verdict = true;
+#else
+    verdict = true;
+    gone = !joining;
+#endif
+    if
+    :: !gone -> take_back()
+    :: else
+    fi
 }
 #endif
 
@@ -701,7 +716,14 @@ proctype detach()
 {
     bool ok, last, queue_it, batch_b, kept, joiner;
     byte result;
-    give_up(true, false, result)
+    give_up(true, false, result);
+#ifdef TAKE
+    bool mine, gone;
+    if
+    :: result == 0 && aside -> take_back()
+    :: else
+    fi
+#endif
 }
 #endif
 
@@ -716,8 +738,13 @@ init {
 #ifdef ASIDE
         run join_aside();
 #endif
-#ifdef TAKE
-        run take_back();
+#if defined(TAKE) && !defined(ASKED_NOT)
+        /* What was seen may be of an earlier time. */
+        if
+        :: joining = true
+        :: skip
+        fi;
+        run ask();
 #endif
 #ifdef DETACH
         run detach()
@@ -725,7 +752,11 @@ init {
     }
     /* When all have ended: the handle was given up, and the record is free. */
     _nr_pr == 1;
-    assert(handed == 1 && released == 1)
+    assert(handed == 1 && released == 1);
+#ifdef TAKE
+    assert(!joining && !aside);
+#endif
+    skip
 }
 
 #endif

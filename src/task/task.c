@@ -10,6 +10,7 @@
 #include "future/future.h"
 #include "os/assert.h"
 #include "os/compiler.h"
+#include "os/fence.h"
 #include "os/thread.h"
 #include "reactor/await.h"
 #include "reactor/reactor.h"
@@ -267,7 +268,7 @@ int bide_spawn_at(const char *place, bide_task *out, bide_task_function function
 void bide_task_call(struct bide_task_record *record)
 {
     bide_task_wake(record);
-    /* seq_cst: invariant 12 */
+    bide_os_fence(); /* invariant 12 */
     if (atomic_load(&record->joining) == BIDE_TASK_ASIDE) bide_worker_take_back(record);
 }
 
@@ -328,8 +329,11 @@ int bide_task_detach(bide_task task)
     struct bide_task_record *record = task.record_;
     int value;
     if (!record) return BIDE_EINVAL;
-    enum bide_handed handed = bide_record_give_up(record, task.generation_, true, &value);
-    return handed == BIDE_HANDED_OVER ? 0 : BIDE_EFREED;
+    if (bide_record_give_up(record, task.generation_, true, &value) != BIDE_HANDED_OVER) return BIDE_EFREED;
+    bide_os_fence(); /* invariant 12 */
+    struct bide_task_record *aside = atomic_load(&record->aside);
+    if (aside) bide_worker_take_back(aside);
+    return 0;
 }
 
 /* Takes it out of the queue, or of a batch. */

@@ -57,10 +57,11 @@
  *    and in no queue. If that ends before it waits, the end joins it for this one, which goes on at once; else it
  *    is queued when the other one waits or yields first, and joins as if it had not tried. So a task aside is in
  *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet. Of several that
- *    join the same one, the first is aside. Who cancels one that is aside takes it out of there, and queues it: it
- *    sets QUEUED in the other one's `life`, so that its end joins it for nobody, and compares and clears its `aside`,
- *    which who ends, waits or yields then does too. The verdict is set before the look whether the task is aside,
- *    and who has put it there looks for a verdict (both seq_cst): one of the two sees the other.
+ *    join the same one, the first is aside. Who cancels one that is aside, or gives up the handle that it joins by,
+ *    takes it out of there, and queues it: it sets QUEUED in the other one's `life`, so that its end joins it for
+ *    nobody, and compares and clears its `aside`, which who ends, waits or yields then does too. It does so first and
+ *    then looks whether somebody is aside; who has put him there looks then for a verdict and for HELD (a fence
+ *    between the two on either side): one of the two sees the other.
  * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
  *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
  *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too
@@ -416,7 +417,7 @@ void bide_worker_yield(struct bide_task_record *self);
 /* What stacks of tasks run, with the stack. */
 void bide_task_main(void *stack);
 
-/* The task is queued, if it is aside: it has been cancelled. Any thread, for whatever task has the record. */
+/* The task is queued, if it is aside: it is to be told something. Any thread, for whatever task has the record. */
 void bide_worker_take_back(struct bide_task_record *record);
 
 /* On the worker's own stack: what was left when it was switched to. */

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/assert.h"
 #include "os/compiler.h"
+#include "os/fence.h"
 #include "task/group.h"
 #include "task/local.h"
 #include "task/queueing.h"
@@ -58,16 +59,15 @@ static inline void put_aside(struct bide_worker *self, struct bide_task_record *
 {
     struct bide_task_record *record = atomic_load_explicit(&left->aside_for, memory_order_relaxed);
     unsigned shields = left->awaiter.shields;
-    /* release: who takes it back sees what was saved */
+    /* release: who sees it finds `aside_for`; and who takes it back, which he can from the second one on, sees what was
+     * saved, and writes `joining` after us */
+    atomic_store_explicit(&left->joining, BIDE_TASK_ASIDE, memory_order_release);
     atomic_store_explicit(&record->aside, left, memory_order_release);
-    /* Who is alone has nobody else who could run it: it is as well where it is if it was cancelled. */
-    if (self->alone) {
-        atomic_store_explicit(&left->joining, BIDE_TASK_ASIDE, memory_order_release);
-        return;
-    }
-    /* From here on it may be others' who take it back. seq_cst: invariant 12 */
-    (void)atomic_exchange(&left->joining, BIDE_TASK_ASIDE);
-    if (shields == 0 && atomic_load(&left->awaiter.verdict)) queue_aside(self, record);
+    /* Who is alone has nobody else who could run it: it is as well where it is, whatever it is to be told. */
+    if (self->alone) return;
+    bide_os_fence();
+    bool cancelled = shields == 0 && atomic_load(&left->awaiter.verdict);
+    if (cancelled || !(atomic_load(&record->life) & BIDE_TASK_HELD)) queue_aside(self, record);
 }
 
 static inline void arrive(struct bide_worker *self)
