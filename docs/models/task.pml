@@ -11,7 +11,7 @@
  * record's next task begins at once. With -DASIDE another one that joins is aside for the task (invariant 12) when that
  * ends. With -DTAKE it is put aside first, and cancelled meanwhile, by somebody who may have seen it aside before; with
  * -DCOMPUTES as well, the task ends only when who is aside has been told: of the cancel, or, with -DDETACH and -DASKED_NOT,
- * that the handle was given up.
+ * that the handle was given up. aside.pml goes through several tasks of one record.
  *
  * PROPERTIES
  * S  No half context is resumed or looked at, and none runs twice. (`saved` when it is taken or looked at)
@@ -440,26 +440,38 @@ inline put_aside()
 
 inline take_back()
 {
-    take_lock();
     atomic {
         gone = generation != 0 || !RUNS;
-#ifndef BUG_TAKEN_WITHOUT_QUEUED
         if
-        :: !gone -> RING = true
+        :: !gone -> pins++
         :: else
         fi
-#endif
     }
-    leave_lock();
     if
-    :: !gone -> take_aside()
+    :: !gone ->
+#ifndef BUG_TAKEN_WITHOUT_QUEUED
+        take_lock();
+        atomic {
+            if
+            :: RUNS -> RING = true
+            :: else
+            fi
+        }
+        leave_lock();
+#endif
+        take_aside();
+        atomic { pins--; last = NOBODY }
+        if
+        :: last -> release()
+        :: else
+        fi
     :: else
     fi
 }
 
 proctype ask()
 {
-    bool mine, gone;
+    bool mine, gone, last;
 #ifdef BUG_VERDICT_LAST
     gone = !joining;
     verdict = true;

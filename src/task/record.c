@@ -260,7 +260,7 @@ bool bide_record_await(struct bide_task_record *record, uint32_t generation, bid
     return awaited;
 }
 
-bool bide_record_end_alone(struct bide_task_record *record)
+void bide_record_end_alone(struct bide_task_record *record)
 {
     bide_os_mutex *wait_lock = bide_wait_lock(record);
     uint64_t seen = atomic_load(&record->life);
@@ -269,7 +269,6 @@ bool bide_record_end_alone(struct bide_task_record *record)
            !atomic_compare_exchange_weak(&record->life, &seen, seen | BIDE_TASK_QUEUED))
         continue;
     bide_wait_unlock(wait_lock);
-    return (seen & BIDE_TASK_RUNS) != 0;
 }
 
 void bide_record_each(void (*visit)(struct bide_task_record *record, void *arg), void *arg)

@@ -58,17 +58,17 @@
  *    is queued when the other one waits or yields first, and joins as if it had not tried. So a task aside is in
  *    the hands of one that runs, or is queued (invariant 1), and what it waits for is no wait yet. Of several that
  *    join the same one, the first is aside. Who cancels one that is aside, or gives up the handle that it joins by,
- *    takes it out of there, and queues it: it sets QUEUED in the other one's `life`, so that its end joins it for
- *    nobody, and compares and clears its `aside`, which who ends, waits or yields then does too. It does so first and
- *    then looks whether somebody is aside; who has put him there looks then for a verdict and for HELD (a fence
- *    between the two on either side): one of the two sees the other.
+ *    takes it out of there, and queues it: it pins the other one's record, sets QUEUED in its `life`, so that its end
+ *    joins it for nobody, and compares and clears its `aside`, which who ends, waits or yields then does too. It
+ *    cancels or gives up first and then looks whether somebody is aside; who has put him there looks then for a
+ *    verdict and for HELD (a fence between the two on either side): one of the two sees the other.
  * 13. A task ends on its own stack: the record, which others look at, is given up there, and then the worker's
  *    next is switched to. The stack, with the fiber, which is left in the middle of bide_task_main, goes to those
  *    that rest with the worker; only its own thread takes from these, and not before it has left the stack. If too
  *    many rest, or the next task could not have modes of its own there (machine.h), the fiber is left for good, and the
  *    stack given back by whoever the worker runs next.
  *
- * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10.
+ * docs/models has these protocols as models: task.pml 1 to 7, idle.pml 8 and 9, end.pml 10, aside.pml and task.pml 12.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #ifndef BIDE_TASK_TASK_H
@@ -330,8 +330,8 @@ static inline bool bide_record_is_awaited(uint64_t life, uint32_t generation)
     return (uint32_t)(life >> 32) == generation && (life & both) == both;
 }
 
-/* Its end joins it for nobody who is aside. False: the task is gone. */
-bool bide_record_end_alone(struct bide_task_record *record);
+/* Its end, if it has not ended, joins it for nobody who is aside. */
+void bide_record_end_alone(struct bide_task_record *record);
 
 /* Whether the handle can be joined or detached. */
 bool bide_record_is_held(struct bide_task_record *record, uint32_t generation);

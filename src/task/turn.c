@@ -222,14 +222,16 @@ static inline bool hand_over(struct bide_task_record *record, bide_task task)
 void bide_worker_take_back(struct bide_task_record *record)
 {
     struct bide_task_record *first = atomic_load_explicit(&record->aside_for, memory_order_relaxed);
-    if (!first || !bide_record_end_alone(first)) return;
+    /* Pinned, so that it stays the same task's to the end of this. */
+    if (!first || !bide_record_pin(first, bide_record_generation(first))) return;
+    bide_record_end_alone(first);
     struct bide_task_record *aside = record;
     /* acq_rel: as in take_aside */
-    if (!atomic_compare_exchange_strong_explicit(&first->aside, &aside, NULL, memory_order_acq_rel,
-                                                 memory_order_relaxed))
-        return;
-    set_joining(record, BIDE_TASK_NOT_ASIDE);
-    bide_worker_queue(record, false);
+    bool taken = atomic_compare_exchange_strong_explicit(&first->aside, &aside, NULL, memory_order_acq_rel,
+                                                         memory_order_relaxed);
+    if (taken) set_joining(record, BIDE_TASK_NOT_ASIDE);
+    bide_record_unpin(first);
+    if (taken) bide_worker_queue(record, false);
 }
 
 int bide_task_join(bide_task task, int *value, bide_instant deadline)
