@@ -44,6 +44,7 @@ bide_add_test(test_deque)
 if("kqueue" IN_LIST BIDE_BACKENDS)
   bide_add_test(test_kqueue)
   bide_add_test(test_kqueue_process)
+  bide_add_test(test_kqueue_threads)
 endif()
 
 # Those that use what macOS does not have: semaphores without a name, barriers, daemon(3).
