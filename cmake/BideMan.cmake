@@ -19,6 +19,9 @@ if(NOT BIDE_HAS_COUNTDOWN)
     list(REMOVE_ITEM headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide/${header}")
   endforeach()
 endif()
+if("kqueue" IN_LIST BIDE_BACKENDS)
+  list(APPEND headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide/os/kqueue.h")
+endif()
 list(PREPEND headers "${CMAKE_CURRENT_SOURCE_DIR}/include/bide.h")
 add_custom_command(OUTPUT "${folder}.made"
   COMMAND "${CMAKE_COMMAND}" -E rm -rf "${folder}"

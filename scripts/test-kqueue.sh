@@ -6,7 +6,9 @@
 #   sh scripts/test-kqueue.sh             on the tests' own kqueue
 #   sh scripts/test-kqueue.sh -R poller   further arguments go to ctest
 #   LIBKQUEUE=<folder> sh scripts/test-kqueue.sh
-#                                         on libkqueue, built in <folder>/build; it knows less, so look at what fails
+#                                         on libkqueue, built in <folder>/build. By hand, and with -R: of sockets most
+#                                         fails there, because it does not know NOTE_LOWAT, keeps what was closed, and
+#                                         does not look again when a filter is added anew
 #
 # Installs what it needs: see setup.sh.
 #
