@@ -8,7 +8,8 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/watch_kqueue.h"
 
-#include "future/future.h"
+#include "reactor/await.h"
+#include "reactor/source.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,31 +82,6 @@ int bide_kqueue_free(bide_kqueue *source)
 
 /* --- waiting --- */
 
-struct taking {
-    bide_kqueue *source;
-    bide_kqueue_event *event;
-};
-
-static bide_ssize take_directly(void *arg, bide_fd fd)
-{
-    const struct taking *taking = arg;
-    (void)fd;
-    return bide_os_watch_take(&taking->source->watch, taking->event);
-}
-
-int bide_kqueue_wait(bide_kqueue *source, bide_kqueue_event *event, bide_instant deadline)
-{
-    bide_kqueue_event unwanted;
-    if (!event) event = &unwanted;
-    *event = (bide_kqueue_event){0};
-    if (!source) return BIDE_EINVAL;
-    struct taking taking = {source, event};
-    bide_io io;
-    bide_io_read_with(&io, source->async, take_directly, &taking);
-    bide_ssize result = bide_io_await(&io, deadline);
-    return result < 0 ? (int)result : 0;
-}
-
 static bide_ssize take(void *arg, bide_fd fd)
 {
     bide_kqueue_waiting *waiting = arg;
@@ -166,4 +142,15 @@ void bide_kqueue_waiting_init(bide_kqueue_waiting *waiting, bide_kqueue *source)
     bide_io_read_with(&waiting->io_, source->async, take, waiting);
     waiting->kind_ = (int)source->watch.kind;
     waiting->subject_ = source->watch.subject;
+}
+
+int bide_kqueue_wait(bide_kqueue *source, bide_kqueue_event *event, bide_instant deadline)
+{
+    bide_kqueue_waiting waiting;
+    bide_kqueue_waiting_init(&waiting, source);
+    int error =
+        source ? bide_await_on(bide_source_reactor(source->async), &waiting.future, deadline) : BIDE_EINVAL;
+    if (!error) error = waiting.result;
+    if (event) *event = error ? (bide_kqueue_event){0} : waiting.event;
+    return error;
 }
