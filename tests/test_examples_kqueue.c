@@ -3,10 +3,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
 #include "test_examples_run.h"
-
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
+#include "test_examples_signals.h"
 
 TestSuite(examples, .timeout = 60);
 
@@ -14,36 +11,12 @@ TestSuite(examples, .timeout = 60);
 
 Test(examples, signals_kqueue_hears_each_signal_beside_other_work)
 {
-    struct talk talk;
-    TALK(&talk, SIGNALS_KQUEUE, "--period", "1h");
-    char id[16];
-    (void)snprintf(id, sizeof id, "%d", (int)talk.process);
-    assert_says(&talk, id);
-    (void)kill(talk.process, SIGHUP);
-    assert_says(&talk, "settings read again");
-    for (int i = 0; i < 2; i++) {
-        (void)kill(talk.process, SIGUSR1);
-        assert_says(&talk, "has worked 0 times");
-    }
-    (void)kill(talk.process, SIGTERM);
-    assert_says(&talk, "asked to stop");
-    assert_talk_ends(&talk, 0);
+    talk_by_signals(SIGNALS_KQUEUE);
 }
 
 Test(examples, signals_kqueue_works_on_until_it_is_stopped)
 {
-    struct talk talk;
-    TALK(&talk, SIGNALS_KQUEUE, "--period", "10ms");
-    char line[LINE];
-    read_line(talk.out, line);
-    for (int i = 0; i < 3; i++)
-        assert_says(&talk, "working");
-    (void)kill(talk.process, SIGINT);
-    do
-        read_line(talk.out, line);
-    while (strcmp(line, "working") == 0);
-    cr_assert_str_eq(line, "asked to stop");
-    assert_talk_ends(&talk, 0);
+    stop_by_signal(SIGNALS_KQUEUE);
 }
 
 Test(examples, signals_kqueue_names_its_options_and_wrong_usage)

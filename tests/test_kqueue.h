@@ -40,4 +40,45 @@ static inline void assert_quiet(bide_kqueue *source)
     cr_assert_gives(bide_kqueue_wait(source, &event, bide_after(BIDE_MILLISECONDS(1))), BIDE_ETIMEDOUT);
 }
 
+/* --- children --- */
+
+/* A child that ends, as told by `ending`, when it is let go. */
+struct child {
+    pid_t id;
+    int leash;
+};
+
+static inline void exit_with_7(void)
+{
+    _exit(7);
+}
+
+static inline struct child start(void (*ending)(void))
+{
+    int ends[2];
+    make_pipe(ends);
+    const pid_t id = fork();
+    cr_assert_done(id);
+    if (id == 0) {
+        char byte;
+        (void)close(ends[1]);
+        (void)!read(ends[0], &byte, 1);
+        ending();
+    }
+    (void)close(ends[0]);
+    return (struct child){id, ends[1]};
+}
+
+static inline void let_go(const struct child *child)
+{
+    (void)close(child->leash);
+}
+
+static inline int reap(pid_t id)
+{
+    int status = -1;
+    cr_assert_eq(waitpid(id, &status, 0), id);
+    return status;
+}
+
 #endif

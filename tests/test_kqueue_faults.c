@@ -145,47 +145,29 @@ Test(kqueue_faults, a_call_that_is_interrupted_is_made_again)
 /* As OpenBSD, NetBSD and macOS: not found any more, and no zombie yet. */
 Test(kqueue_faults, a_child_that_is_just_ending_is_looked_at_until_it_has)
 {
-    int leash[2];
-    make_pipe(leash);
-    const pid_t id = fork();
-    if (id == 0) {
-        char byte;
-        (void)close(leash[1]);
-        (void)!read(leash[0], &byte, 1);
-        _exit(7);
-    }
-    (void)close(leash[0]);
+    struct child child = start(exit_with_7);
     process_error = ESRCH;
     bide_kqueue *source;
     bide_kqueue_event event;
-    cr_assert_ok(bide_kqueue_process(&source, id));
+    cr_assert_ok(bide_kqueue_process(&source, child.id));
     cr_assert_gives(bide_kqueue_wait(source, &event, bide_after(SHORT)), BIDE_ETIMEDOUT);
-    (void)close(leash[1]);
+    let_go(&child);
     cr_assert_ok(bide_kqueue_wait(source, &event, bide_after(LONG)));
     cr_assert_eq(event.status, 7 << 8, "status %#x", (unsigned)event.status);
     cr_assert_ok(bide_kqueue_wait(source, &event, BIDE_NOW));
-    cr_assert_eq(waitpid(id, NULL, 0), id);
+    cr_assert_eq(reap(child.id), 7 << 8);
     cr_assert_ok(bide_kqueue_free(source));
 }
 
 Test(kqueue_faults, the_end_of_a_child_that_somebody_has_waited_for_meanwhile_has_no_status)
 {
-    int leash[2];
-    make_pipe(leash);
-    const pid_t id = fork();
-    if (id == 0) {
-        char byte;
-        (void)close(leash[1]);
-        (void)!read(leash[0], &byte, 1);
-        _exit(7);
-    }
-    (void)close(leash[0]);
+    struct child child = start(exit_with_7);
     process_error = ESRCH;
     bide_kqueue *source;
     bide_kqueue_event event;
-    cr_assert_ok(bide_kqueue_process(&source, id));
-    (void)close(leash[1]);
-    cr_assert_eq(waitpid(id, NULL, 0), id);
+    cr_assert_ok(bide_kqueue_process(&source, child.id));
+    let_go(&child);
+    cr_assert_eq(reap(child.id), 7 << 8);
     cr_assert_ok(bide_kqueue_wait(source, &event, bide_after(LONG)));
     cr_assert_eq(event.status, BIDE_KQUEUE_NO_STATUS, "status %#x", (unsigned)event.status);
     cr_assert_ok(bide_kqueue_free(source));

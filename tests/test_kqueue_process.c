@@ -8,17 +8,6 @@
 
 TestSuite(kqueue_process, .init = count_what_is_there, .fini = expect_no_more, .timeout = 60);
 
-/* A child that ends, as told by `ending`, when it is let go. */
-struct child {
-    pid_t id;
-    int leash;
-};
-
-static void exit_with_7(void)
-{
-    _exit(7);
-}
-
 static void die_by_sigkill(void)
 {
     (void)kill(getpid(), SIGKILL);
@@ -31,39 +20,11 @@ static void abort_without_a_core(void)
     abort();
 }
 
-static struct child start(void (*ending)(void))
-{
-    int ends[2];
-    make_pipe(ends);
-    const pid_t id = fork();
-    cr_assert_done(id);
-    if (id == 0) {
-        char byte;
-        (void)close(ends[1]);
-        (void)!read(ends[0], &byte, 1);
-        ending();
-    }
-    (void)close(ends[0]);
-    return (struct child){id, ends[1]};
-}
-
-static void let_go(const struct child *child)
-{
-    (void)close(child->leash);
-}
-
 /* Until it is a zombie, which stays. */
 static void await_zombie(pid_t id)
 {
     siginfo_t info;
     cr_assert_done(waitid(P_PID, (id_t)id, &info, WEXITED | WNOWAIT));
-}
-
-static int reap(pid_t id)
-{
-    int status = -1;
-    cr_assert_eq(waitpid(id, &status, 0), id);
-    return status;
 }
 
 static void assert_end(bide_kqueue *source, int status, bide_instant deadline)

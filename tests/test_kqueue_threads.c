@@ -89,25 +89,16 @@ Test(kqueue_threads, each_signal_goes_to_one_of_those_who_wait_and_freeing_ends_
 Test(kqueue_threads, the_end_of_a_child_reaches_every_thread)
 {
     for (int round = 0; round < 50; round++) {
-        int leash[2];
-        make_pipe(leash);
-        const pid_t id = fork();
-        if (id == 0) {
-            char byte;
-            (void)close(leash[1]);
-            (void)!read(leash[0], &byte, 1);
-            _exit(7);
-        }
-        (void)close(leash[0]);
+        struct child child = start(exit_with_7);
         bide_kqueue *source;
-        cr_assert_ok(bide_kqueue_process(&source, id));
+        cr_assert_ok(bide_kqueue_process(&source, child.id));
         start_waiters(source, wait_once);
         if (round % 2 == 0) (void)sched_yield();
-        (void)close(leash[1]);
+        let_go(&child);
         join_waiters(0);
         for (int i = 0; i < THREADS; i++)
             cr_assert_eq(waiters[i].status, 7 << 8, "status %#x", (unsigned)waiters[i].status);
-        cr_assert_eq(waitpid(id, NULL, 0), id);
+        cr_assert_eq(reap(child.id), 7 << 8);
         cr_assert_ok(bide_kqueue_free(source));
     }
 }
