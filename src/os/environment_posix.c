@@ -9,6 +9,7 @@
 
 const char *bide_os_environment(const char *name)
 {
-    const char *value = getuid() == geteuid() && getgid() == getegid() ? getenv(name) : NULL;
+    if (getuid() != geteuid() || getgid() != getegid()) return NULL;
+    const char *value = getenv(name); /* NOLINT(concurrency-mt-unsafe) */
     return value && *value ? value : NULL;
 }

@@ -205,7 +205,7 @@ static bool is_read_only(const struct entry *entry, int filter, intptr_t error)
 static int add_filters(const struct kqueue_poller *self, bide_fd fd, struct entry *entry)
 {
     struct changes changes = {.count = 0};
-    int filters[FILTERS];
+    int filters[FILTERS] = {0};
     for (int filter = 0; filter < FILTERS; filter++) {
         if (entry->filters[filter] == OFF) continue;
         filters[changes.count] = filter;
