@@ -736,6 +736,7 @@ Test(group, is_not_waited_for_by_its_own_and_closed_by_its_opener_alone)
 
 struct outside {
     bide_scheduler scheduler;
+    bide_event over;
     struct tally tally;
 };
 
@@ -755,6 +756,7 @@ static void *group_on_a_thread(void *arg)
     cr_assert_ok(bide_group_set_deadline(&group, bide_after(BIDE_MILLISECONDS(2))));
     cr_assert_gives(bide_group_close(&group), BIDE_ECANCELED);
     cr_assert_eq(atomic_load(&outside->tally.cancelled), atomic_load(&outside->tally.begun) - 20);
+    bide_event_set(&outside->over);
     return NULL;
 }
 
@@ -762,14 +764,13 @@ static int group_outside(void *arg)
 {
     struct outside *outside = arg;
     pthread_t thread;
-    bide_event joined;
     clear(&outside->tally);
     outside->scheduler = bide_scheduler_current();
-    cr_assert_ok(bide_event_init(&joined, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_event_init(&outside->over, BIDE_EVENT_AUTO));
     cr_assert_eq(pthread_create(&thread, NULL, group_on_a_thread, outside), 0);
     /* On one worker the thread's tasks must have their turn. */
-    while (pthread_tryjoin_np(thread, NULL) != 0)
-        cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(100)));
+    cr_assert_ok(bide_event_wait(&outside->over, BIDE_NEVER));
+    cr_assert_eq(pthread_join(thread, NULL), 0);
     return 0;
 }
 

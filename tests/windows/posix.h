@@ -105,8 +105,6 @@ int gettid(void);
 int setenv(const char *name, const char *value, int overwrite);
 int unsetenv(const char *name);
 int rand_r(unsigned *seed);
-#define pthread_tryjoin_np(thread, result) _pthread_tryjoin(thread, result)
-int _pthread_tryjoin(pthread_t thread, void **result);
 
 /* --- what there is not --- */
 
