@@ -83,8 +83,8 @@ int bide_os_connect(bide_fd fd, const bide_address *address)
 
 int bide_os_connect_datagram(bide_fd fd, const bide_address *address)
 {
-    int family;
-    int type;
+    int family = 0;
+    int type = 0;
     int error = bide_os_socket_look(fd, &family, &type);
     if (error) return error;
     if (type != SOCK_DGRAM) return BIDE_EPROTOTYPE;
