@@ -7,7 +7,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 
 if(CMAKE_SCRIPT_MODE_FILE)
-  execute_process(COMMAND ${EMULATOR} "${PROGRAM}" --list OUTPUT_VARIABLE tests RESULT_VARIABLE status)
+  execute_process(COMMAND ${EMULATOR} "${PROGRAM}" --list TIMEOUT 120
+    OUTPUT_VARIABLE tests RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "${PROGRAM} --list failed: ${status}")
   endif()

@@ -35,10 +35,20 @@ export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES DISPLAY
 wine=/usr/lib/wine/wine64
 [ -x "$wine" ] || wine=wine64
 
-# The server lives for as long as this script, or each program would start one.
-wineserver -p
+# The server lives for as long as this script, or each program would start one. A prefix whose making was cut
+# short is made again. The first program after the server starts Wine's services, which keep its standard output
+# and error open for as long as they live: it must not be one whose output somebody reads to its end.
+wineserver -k || :
 trap 'wineserver -k || :' EXIT
-[ -e "$WINEPREFIX/system.reg" ] || timeout 300 "$wine" wineboot -i
+if [ ! -e "$WINEPREFIX/whole" ]; then
+    rm -rf "$WINEPREFIX"
+    mkdir "$WINEPREFIX"
+    timeout 300 "$wine" wineboot -i </dev/null >/dev/null 2>&1
+    wineserver -w
+    : >"$WINEPREFIX/whole"
+fi
+wineserver -p
+timeout 120 "$wine" cmd /c exit </dev/null >/dev/null 2>&1
 
 cmake -G Ninja -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE="$(pwd)/cmake/mingw-w64.cmake" \
     -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON -DBIDE_BUILD_EXAMPLES=OFF
