@@ -78,7 +78,7 @@ elseif(CMAKE_SYSTEM_NAME STREQUAL "SunOS")
 elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
   list(APPEND BIDE_OS
        buffers_windows clock_windows environment_windows error_windows fault_windows file_windows fork_windows futex_windows io_windows
-       message_windows options_windows pages_windows processors_windows sendfile_windows socket_unix_windows
+       message_windows options_windows pages_windows path_windows processors_windows sendfile_windows socket_unix_windows
        socket_windows standard_windows system_windows thread_windows handle_windows)
   set(BIDE_SYSTEM_REACTOR src/reactor/handle_windows.c)
   list(APPEND BIDE_POLL afd iocp)

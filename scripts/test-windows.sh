@@ -36,8 +36,7 @@ wine=/usr/lib/wine/wine64
 [ -x "$wine" ] || wine=wine64
 
 # The server lives for as long as this script, or each program would start one. A prefix whose making was cut
-# short is made again. The first program after the server starts Wine's services, which keep its standard output
-# and error open for as long as they live: it must not be one whose output somebody reads to its end.
+# short is made again. The first program after the server starts Wine's services, which takes longer.
 wineserver -k || :
 trap 'wineserver -k || :' EXIT
 if [ ! -e "$WINEPREFIX/whole" ]; then

@@ -125,7 +125,7 @@ Test(bad_input, a_poller_that_is_null_gives_an_error)
     cr_assert_gives(bide_poller_wait(NULL, &event, 1, BIDE_NOW), BIDE_EINVAL);
     cr_assert_gives(bide_poller_notify(NULL), BIDE_EINVAL);
     cr_assert_gives(bide_poller_fd(NULL, &fd), BIDE_EINVAL);
-    cr_assert_eq(fd, BIDE_INVALID_FD, "descriptor %d", fd);
+    cr_assert_eq(fd, BIDE_INVALID_FD, "descriptor %lld", (long long)fd);
     bide_poller_free(NULL);
 }
 

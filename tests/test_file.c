@@ -5,7 +5,6 @@
 #include "test_file.h"
 
 #include <semaphore.h>
-#include <sys/stat.h>
 
 TestSuite(file, .timeout = 60);
 
@@ -128,7 +127,7 @@ static int open_in_every_way(void *arg)
 {
     bide_file *file;
     char text[8] = "";
-    const char *name = in_folder("flags"), *link = in_folder("link");
+    const char *name = in_folder("flags");
     (void)arg;
     cr_assert_gives(bide_file_open(&file, name, BIDE_FILE_READ, 0, SOON), BIDE_ENOENT);
     cr_assert_null(file);
@@ -148,14 +147,19 @@ static int open_in_every_way(void *arg)
     file = open_file(name, BIDE_FILE_READ);
     cr_assert_gives(bide_file_write(file, "x", 1, SOON), BIDE_EBADF);
     cr_assert_ok(bide_file_close(file, SOON));
-    cr_assert_done(symlink(name, link));
-    cr_assert_gives(bide_file_open(&file, link, BIDE_FILE_READ | BIDE_FILE_NOFOLLOW, 0, SOON), BIDE_ELOOP);
-    file = open_file(link, BIDE_FILE_WRITE | BIDE_FILE_TRUNCATE);
+    file = open_file(name, BIDE_FILE_READ | BIDE_FILE_NOFOLLOW);
+    cr_assert_ok(bide_file_close(file, SOON));
+    file = open_file(name, BIDE_FILE_READ | BIDE_FILE_WRITE | BIDE_FILE_APPEND | BIDE_FILE_TRUNCATE);
+    cr_assert_eq(bide_file_write(file, "three", 5, SOON), 5);
+    cr_assert_eq(bide_file_pwrite(file, "!", 1, 5, SOON), 1);
+    cr_assert_eq(bide_file_pread(file, text, sizeof text, 0, SOON), 6);
+    cr_assert_eq(memcmp(text, "three!", 6), 0);
+    cr_assert_ok(bide_file_close(file, SOON));
+    file = open_file(name, BIDE_FILE_WRITE | BIDE_FILE_TRUNCATE);
     cr_assert_ok(bide_file_close(file, SOON));
     bide_file_status status;
-    cr_assert_ok(bide_path_stat(link, &status, SOON));
+    cr_assert_ok(bide_path_stat(name, &status, SOON));
     cr_assert_eq(status.size, 0);
-    cr_assert_ok(bide_path_unlink(link, SOON));
     cr_assert_ok(bide_path_unlink(name, SOON));
     return 0;
 }
@@ -171,38 +175,25 @@ static int name_things(void *arg)
 {
     const char *inner = in_folder("inner"), *file_name = in_folder("inner/file"), *moved = in_folder("moved");
     bide_file_status status;
-    struct stat theirs;
     (void)arg;
     cr_assert_ok(bide_path_mkdir(inner, 0700, SOON));
     cr_assert_gives(bide_path_mkdir(inner, 0700, SOON), BIDE_EEXIST);
     cr_assert_ok(bide_path_save(file_name, "12345", 5, 0640, SOON));
     cr_assert_gives(bide_path_rmdir(inner, SOON), BIDE_ENOTEMPTY);
-    cr_assert_eq(bide_system_error(BIDE_ENOTEMPTY), ENOTEMPTY);
     cr_assert_ok(bide_path_stat(file_name, &status, SOON));
-    cr_assert_done(stat(file_name, &theirs));
     cr_assert_eq(status.size, 5);
     cr_assert_eq(status.kind, BIDE_KIND_FILE);
-    cr_assert_eq(status.mode, theirs.st_mode & 07777);
-    cr_assert_eq(status.number, theirs.st_ino);
-    cr_assert_eq(status.device, theirs.st_dev);
     cr_assert_eq(status.links, 1);
-    cr_assert_eq(status.uid, theirs.st_uid);
-    cr_assert_eq(status.gid, theirs.st_gid);
-    cr_assert_eq(status.modified.seconds, theirs.st_mtim.tv_sec);
-    cr_assert_eq(status.modified.nanoseconds, (uint32_t)theirs.st_mtim.tv_nsec);
-    cr_assert_eq(status.allocated, (uint64_t)theirs.st_blocks * 512);
+    cr_assert_lt(status.modified.nanoseconds, 1000000000);
     cr_assert_ok(bide_path_stat(inner, &status, SOON));
     cr_assert_eq(status.kind, BIDE_KIND_DIRECTORY);
     cr_assert_ok(bide_path_rename(file_name, moved, SOON));
     cr_assert_gives(bide_path_stat(file_name, &status, SOON), BIDE_ENOENT);
     cr_assert_gives(bide_path_rename(file_name, moved, SOON), BIDE_ENOENT);
     cr_assert_gives(bide_path_rmdir(moved, SOON), BIDE_ENOTDIR);
-    cr_assert_done(symlink(moved, file_name));
-    cr_assert_ok(bide_path_lstat(file_name, &status, SOON));
-    cr_assert_eq(status.kind, BIDE_KIND_LINK);
-    cr_assert_ok(bide_path_stat(file_name, &status, SOON));
+    cr_assert_gives(bide_path_unlink(inner, SOON), BIDE_EISDIR);
+    cr_assert_ok(bide_path_lstat(moved, &status, SOON));
     cr_assert_eq(status.kind, BIDE_KIND_FILE);
-    cr_assert_ok(bide_path_unlink(file_name, SOON));
     cr_assert_ok(bide_path_rmdir(inner, SOON));
     cr_assert_ok(bide_path_unlink(moved, SOON));
     cr_assert_gives(bide_path_unlink(moved, SOON), BIDE_ENOENT);
@@ -231,12 +222,6 @@ static int load_and_save(void *arg)
     cr_assert_eq(length, 0);
     cr_assert_str_eq(text, "");
     free(text);
-    /* A size that says nothing, and more than fits at first. */
-    cr_assert_ok(bide_path_load("/proc/self/smaps", (void **)&text, &length, 100 << 20, SOON));
-    cr_assert_gt(length, 4096);
-    cr_assert_eq(strlen(text), length);
-    free(text);
-    cr_assert_gives(bide_path_load("/proc/self/smaps", (void **)&text, &length, 5000, SOON), BIDE_EOVERFLOW);
     cr_assert_gives(bide_path_load(folder, (void **)&text, &length, 100, SOON), BIDE_EISDIR);
     cr_assert_gives(bide_path_save(folder, "x", 1, 0644, SOON), BIDE_EISDIR);
     remove_file("whole");
@@ -260,9 +245,9 @@ static int list(void *arg)
     for (int i = 0; i < ENTRIES; i++) {
         char name[64];
         (void)snprintf(name, sizeof name, "a-name-of-some-length-%d", i);
-        cr_assert_done(close(open(in_folder(name), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)));
+        cr_assert_ok(bide_path_save(in_folder(name), "", 0, 0600, SOON));
     }
-    cr_assert_done(mkdir(in_folder("a-name-of-some-length-1500"), 0700));
+    cr_assert_ok(bide_path_mkdir(in_folder("a-name-of-some-length-1500"), 0700, SOON));
     cr_assert_ok(bide_directory_open(&directory, folder, SOON));
     while ((error = bide_directory_read(directory, &entry, SOON)) == 0) {
         int number = -1;
@@ -279,8 +264,12 @@ static int list(void *arg)
         char name[64];
         cr_assert(seen[i], "%d", i);
         (void)snprintf(name, sizeof name, "a-name-of-some-length-%d", i);
-        cr_assert_done(remove(in_folder(name)));
+        cr_assert_ok(i < ENTRIES ? bide_path_unlink(in_folder(name), SOON)
+                                 : bide_path_rmdir(in_folder(name), SOON));
     }
+    cr_assert_ok(bide_path_save(in_folder("file"), "", 0, 0600, SOON));
+    cr_assert_gives(bide_directory_open(&directory, in_folder("file"), SOON), BIDE_ENOTDIR);
+    remove_file("file");
     cr_assert_gives(bide_directory_open(&directory, in_folder("none"), SOON), BIDE_ENOENT);
     cr_assert_null(directory);
     return 0;

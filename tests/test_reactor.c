@@ -153,8 +153,11 @@ Test(reactor, is_driven_by_the_waits_of_a_thread_that_has_entered_it)
     cr_assert_gives(poll_with(&source.readable.future, counting(&counter)), BIDE_PENDING);
     put(source.ends[1], "x", 1);
     bide_timer timer;
-    bide_timer_after(&timer, BIDE_MILLISECONDS(1));
-    cr_assert_ok(bide_timer_wait(&timer));
+    /* Once, unless what was put takes longer than the timer to come. */
+    do {
+        bide_timer_after(&timer, BIDE_MILLISECONDS(1));
+        cr_assert_ok(bide_timer_wait(&timer));
+    } while (counter.wakes == 0);
     cr_assert_eq(counter.wakes, 1, "%d wakes", counter.wakes);
     char byte;
     cr_assert_gives(bide_read(source.async, &byte, 1, BIDE_NEVER), 1);

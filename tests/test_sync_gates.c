@@ -35,18 +35,18 @@ static int poll_nth(bide_future *future, int i)
 /* --- read-write lock ---------------------------------------------------------------------------------------- */
 
 static bide_rwlock rwlock = BIDE_RWLOCK_INIT;
-static bide_rwlock_locking locking[4];
+static bide_rwlock_locking lock_wait[4];
 
 static void begin_locking(int i, bide_rwlock_mode mode, int answer)
 {
-    bide_rwlock_locking_init(&locking[i], &rwlock, mode);
-    cr_assert_gives(poll_nth(&locking[i].future, i), answer);
+    bide_rwlock_locking_init(&lock_wait[i], &rwlock, mode);
+    cr_assert_gives(poll_nth(&lock_wait[i].future, i), answer);
 }
 
 static void expect_locked(int i)
 {
-    cr_assert_gives(poll_nth(&locking[i].future, i), BIDE_READY);
-    cr_assert_gives(locking[i].result, 0);
+    cr_assert_gives(poll_nth(&lock_wait[i].future, i), BIDE_READY);
+    cr_assert_gives(lock_wait[i].result, 0);
 }
 
 Test(rwlock, has_many_readers_or_one_writer_and_a_stranger_cannot_unlock_it)
@@ -69,7 +69,7 @@ Test(rwlock, has_many_readers_or_one_writer_and_a_stranger_cannot_unlock_it)
     cr_assert_gives(bide_rwlock_lock_read(&rwlock, BIDE_NEVER), BIDE_EDEADLK);
     cr_assert_gives(bide_rwlock_lock_write(&rwlock, BIDE_NEVER), BIDE_EDEADLK);
     begin_locking(0, BIDE_RWLOCK_READ, BIDE_READY);
-    cr_assert_gives(locking[0].result, BIDE_EDEADLK);
+    cr_assert_gives(lock_wait[0].result, BIDE_EDEADLK);
     cr_assert_ok(bide_rwlock_unlock_write(&rwlock));
     cr_assert_ok(bide_rwlock_fini(&rwlock));
     cr_assert_gives(bide_rwlock_lock_read(NULL, BIDE_NOW), BIDE_EINVAL);
@@ -77,9 +77,9 @@ Test(rwlock, has_many_readers_or_one_writer_and_a_stranger_cannot_unlock_it)
     cr_assert_gives(bide_rwlock_unlock_write(NULL), BIDE_EINVAL);
     cr_assert_gives(bide_rwlock_fini(NULL), BIDE_EINVAL);
     bide_rwlock_locking_init(NULL, &rwlock, BIDE_RWLOCK_READ);
-    bide_rwlock_locking_init(&locking[0], &rwlock, (bide_rwlock_mode)7);
-    cr_assert_ok(bide_await(&locking[0].future, BIDE_NEVER));
-    cr_assert_gives(locking[0].result, BIDE_EINVAL);
+    bide_rwlock_locking_init(&lock_wait[0], &rwlock, (bide_rwlock_mode)7);
+    cr_assert_ok(bide_await(&lock_wait[0].future, BIDE_NEVER));
+    cr_assert_gives(lock_wait[0].result, BIDE_EINVAL);
     cr_assert_ok(bide_shutdown());
 }
 
@@ -117,14 +117,14 @@ Test(rwlock, a_writer_that_is_cancelled_lets_the_readers_behind_it_pass)
     begin_locking(1, BIDE_RWLOCK_READ, BIDE_PENDING);
     begin_locking(2, BIDE_RWLOCK_READ, BIDE_PENDING);
     begin_locking(3, BIDE_RWLOCK_WRITE, BIDE_PENDING);
-    cr_assert_gives(bide_cancel(&locking[0].future), BIDE_READY);
+    cr_assert_gives(bide_cancel(&lock_wait[0].future), BIDE_READY);
     expect_wakes(0, 1, 1, 0);
-    cr_assert_gives(bide_cancel(&locking[1].future), BIDE_COMPLETED);
-    cr_assert_gives(locking[1].result, 0);
+    cr_assert_gives(bide_cancel(&lock_wait[1].future), BIDE_COMPLETED);
+    cr_assert_gives(lock_wait[1].result, 0);
     expect_locked(2);
     for (int i = 0; i < 3; i++)
         cr_assert_ok(bide_rwlock_unlock_read(&rwlock));
-    cr_assert_gives(bide_cancel(&locking[3].future), BIDE_COMPLETED);
+    cr_assert_gives(bide_cancel(&lock_wait[3].future), BIDE_COMPLETED);
     cr_assert_ok(bide_rwlock_unlock_write(&rwlock));
     cr_assert_ok(bide_rwlock_fini(&rwlock));
     cr_assert_ok(bide_shutdown());
@@ -165,7 +165,7 @@ Test(rwlock, who_passes_because_another_one_is_cancelled_sees_what_was_written_b
     come_to(2);
     begin_locking(0, BIDE_RWLOCK_WRITE, BIDE_PENDING);
     begin_locking(1, BIDE_RWLOCK_READ, BIDE_PENDING);
-    cr_assert_gives(bide_cancel(&locking[0].future), BIDE_READY);
+    cr_assert_gives(bide_cancel(&lock_wait[0].future), BIDE_READY);
     expect_locked(1);
     cr_assert_eq(written, 1);
     cr_assert_eq(pthread_join(writer, NULL), 0);

@@ -81,10 +81,10 @@ Test(mutex, that_its_owner_locks_again_says_so_and_stays_held_once)
     cr_assert_ok(bide_mutex_lock(&mutex, BIDE_NEVER));
     cr_assert_gives(bide_mutex_lock(&mutex, BIDE_NEVER), BIDE_EDEADLK);
     cr_assert_gives(bide_mutex_lock(&mutex, BIDE_NOW), BIDE_EDEADLK);
-    bide_mutex_locking locking;
-    bide_mutex_locking_init(&locking, &mutex);
-    cr_assert_ok(bide_await(&locking.future, BIDE_NEVER));
-    cr_assert_gives(locking.result, BIDE_EDEADLK);
+    bide_mutex_locking lock_wait;
+    bide_mutex_locking_init(&lock_wait, &mutex);
+    cr_assert_ok(bide_await(&lock_wait.future, BIDE_NEVER));
+    cr_assert_gives(lock_wait.result, BIDE_EDEADLK);
     cr_assert_ok(unlock());
     cr_assert_gives(unlock(), BIDE_EPERM);
     cr_assert_ok(bide_shutdown());
@@ -92,16 +92,16 @@ Test(mutex, that_its_owner_locks_again_says_so_and_stays_held_once)
 
 Test(mutex, refuses_null)
 {
-    bide_mutex_locking locking;
+    bide_mutex_locking lock_wait;
     bide_mutex_init(NULL);
     bide_mutex_init(&mutex);
     cr_assert_gives(bide_mutex_lock(NULL, BIDE_NOW), BIDE_EINVAL);
     cr_assert_gives(bide_mutex_unlock(NULL), BIDE_EINVAL);
     cr_assert_gives(bide_mutex_fini(NULL), BIDE_EINVAL);
     bide_mutex_locking_init(NULL, &mutex);
-    bide_mutex_locking_init(&locking, NULL);
-    cr_assert_ok(bide_await(&locking.future, BIDE_NEVER));
-    cr_assert_gives(locking.result, BIDE_EINVAL);
+    bide_mutex_locking_init(&lock_wait, NULL);
+    cr_assert_ok(bide_await(&lock_wait.future, BIDE_NEVER));
+    cr_assert_gives(lock_wait.result, BIDE_EINVAL);
     cr_assert_ok(bide_shutdown());
 }
 
@@ -136,14 +136,14 @@ Test(mutex, belongs_to_the_task_that_locked_it_and_not_to_its_thread)
 
 /* Waits of another owner, for each poll of the owner's own gives BIDE_EDEADLK. */
 static struct counter counters[3];
-static bide_mutex_locking locking[3];
+static bide_mutex_locking lock_wait[3];
 
 static int begin_waits(void)
 {
     for (int i = 0; i < 3; i++) {
         counters[i].wakes = 0;
-        bide_mutex_locking_init(&locking[i], &mutex);
-        int answer = poll_with(&locking[i].future, counting(&counters[i]));
+        bide_mutex_locking_init(&lock_wait[i], &mutex);
+        int answer = poll_with(&lock_wait[i].future, counting(&counters[i]));
         if (answer != BIDE_PENDING) return answer;
     }
     return BIDE_PENDING;
@@ -169,26 +169,26 @@ Test(mutex, wakes_the_one_that_has_waited_longest_and_no_other_before_that_one_h
     cr_assert_ok(bide_mutex_lock(&mutex, BIDE_NOW));
     cr_assert_ok(unlock());
     expect_wakes(1, 0, 0);
-    cr_assert_gives(poll_with(&locking[0].future, counting(&counters[0])), BIDE_READY);
-    cr_assert_gives(locking[0].result, 0);
+    cr_assert_gives(poll_with(&lock_wait[0].future, counting(&counters[0])), BIDE_READY);
+    cr_assert_gives(lock_wait[0].result, 0);
     cr_assert_ok(unlock());
     expect_wakes(1, 1, 0);
     /* The one that was roused does not come: the next is. */
-    cr_assert_gives(bide_cancel(&locking[1].future), BIDE_READY);
+    cr_assert_gives(bide_cancel(&lock_wait[1].future), BIDE_READY);
     expect_wakes(1, 1, 1);
-    cr_assert_gives(bide_cancel(&locking[2].future), BIDE_READY);
+    cr_assert_gives(bide_cancel(&lock_wait[2].future), BIDE_READY);
     cr_assert_ok(bide_mutex_fini(&mutex));
     cr_assert_ok(bide_shutdown());
 }
 
 static int poll_the_first(void)
 {
-    return poll_with(&locking[0].future, counting(&counters[0]));
+    return poll_with(&lock_wait[0].future, counting(&counters[0]));
 }
 
 static int cancel_the_first(void)
 {
-    int answer = cancel_with(&locking[0].future, counting(&counters[0]));
+    int answer = cancel_with(&lock_wait[0].future, counting(&counters[0]));
     if (answer == BIDE_COMPLETED && bide_mutex_unlock(&mutex) != 0) return BIDE_EPERM;
     return answer;
 }
@@ -198,7 +198,7 @@ Test(mutex, is_handed_to_one_that_was_overtaken_eight_times)
     for (int cancels = 0; cancels < 2; cancels++) {
         cr_assert_ok(bide_mutex_lock(&mutex, BIDE_NOW));
         counters[0].wakes = 0;
-        bide_mutex_locking_init(&locking[0], &mutex);
+        bide_mutex_locking_init(&lock_wait[0], &mutex);
         cr_assert_gives(elsewhere(poll_the_first), BIDE_PENDING);
         for (int i = 1; i <= 8; i++) {
             cr_assert_ok(unlock());
@@ -211,11 +211,11 @@ Test(mutex, is_handed_to_one_that_was_overtaken_eight_times)
         cr_assert_gives(bide_mutex_lock(&mutex, BIDE_NOW), BIDE_EAGAIN);
         if (cancels) {
             cr_assert_gives(elsewhere(cancel_the_first), BIDE_COMPLETED);
-            cr_assert_gives(locking[0].result, 0);
+            cr_assert_gives(lock_wait[0].result, 0);
         } else {
             /* Whoever polls it has it. */
             cr_assert_gives(poll_the_first(), BIDE_READY);
-            cr_assert_gives(locking[0].result, 0);
+            cr_assert_gives(lock_wait[0].result, 0);
             cr_assert_ok(unlock());
         }
         cr_assert_ok(bide_mutex_fini(&mutex));
@@ -226,10 +226,10 @@ Test(mutex, is_handed_to_one_that_was_overtaken_eight_times)
 Test(mutex, a_wait_that_is_cancelled_leaves_the_queue)
 {
     cr_assert_ok(bide_mutex_lock(&mutex, BIDE_NOW));
-    bide_mutex_locking_init(&locking[0], &mutex);
+    bide_mutex_locking_init(&lock_wait[0], &mutex);
     cr_assert_gives(elsewhere(poll_the_first), BIDE_PENDING);
     cr_assert_gives(elsewhere(cancel_the_first), BIDE_READY);
-    cr_assert_gives(locking[0].result, BIDE_ECANCELED);
+    cr_assert_gives(lock_wait[0].result, BIDE_ECANCELED);
     cr_assert_ok(unlock());
     cr_assert_ok(bide_mutex_fini(&mutex));
     cr_assert_ok(bide_shutdown());

@@ -48,7 +48,8 @@ extern "C" {
  * itself, what is locked for longer is "busy", and nothing is held while the text is written. Allocates nothing; the
  * text is put together on the stack, a kilobyte at a time.
  *
- * @param fd any descriptor that can be written; written to by plain calls, which may block the thread.
+ * @param fd any descriptor that can be written; written to by plain calls, which may block the thread. On Windows a
+ *   HANDLE or a socket; 1 and 2 are the standard output and error there, too.
  * @return 0, or the error of writing (BIDE_EAGAIN: it does not block, and is full), after which nothing more is
  *   written.
  *

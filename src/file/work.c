@@ -122,7 +122,7 @@ static int load_from(struct bide_file_work *work, bide_fd fd)
     if (!work->loaded) return BIDE_ENOMEM;
     size_t length = 0;
     for (;;) {
-        bide_ssize count = bide_os_read(fd, (char *)work->loaded + length, room - 1 - length);
+        bide_ssize count = bide_os_file_read(fd, 0, (char *)work->loaded + length, room - 1 - length);
         if (count < 0) return (int)count;
         length += (size_t)count;
         if (length > most) return BIDE_EOVERFLOW;
@@ -151,7 +151,7 @@ static int save_to(const struct bide_file_work *work, bide_fd fd)
     if (kind < 0) return kind;
     size_t done = 0;
     while (done < work->length) {
-        bide_ssize count = bide_os_write(fd, (unsigned)kind, work->data + done, work->length - done);
+        bide_ssize count = bide_os_file_write(fd, (unsigned)kind, work->data + done, work->length - done);
         if (count < 0) return (int)count;
         done += (size_t)count;
     }
@@ -176,8 +176,8 @@ bide_ssize bide_work_run(void *arg)
     unsigned kind = work->file ? work->file->kind : 0;
     switch ((enum bide_file_operation)work->kind) {
     case BIDE_WORK_OPEN: return open_file(work);
-    case BIDE_WORK_READ: return bide_os_read(fd, work->data, work->length);
-    case BIDE_WORK_WRITE: return bide_os_write(fd, kind, work->data, work->length);
+    case BIDE_WORK_READ: return bide_os_file_read(fd, kind, work->data, work->length);
+    case BIDE_WORK_WRITE: return bide_os_file_write(fd, kind, work->data, work->length);
     case BIDE_WORK_PREAD: return bide_os_read_at(fd, work->data, work->length, work->offset);
     case BIDE_WORK_PWRITE: return bide_os_write_at(fd, work->data, work->length, work->offset);
     case BIDE_WORK_SEEK:

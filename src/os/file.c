@@ -4,6 +4,8 @@
 #define _FILE_OFFSET_BITS 64 /* also where a long has 32 bits */
 #include "os/file.h"
 
+#include "os/io.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,6 +47,17 @@ int bide_os_file_close(bide_fd fd)
 {
     /* Not repeated: on Linux the descriptor is gone then, and may be somebody else's. */
     return close(fd) == 0 || errno == EINTR ? 0 : bide_last_error();
+}
+
+bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length)
+{
+    (void)kind;
+    return bide_os_read(file, buffer, length);
+}
+
+bide_ssize bide_os_file_write(bide_fd file, unsigned kind, const void *buffer, size_t length)
+{
+    return bide_os_write(file, kind, buffer, length);
 }
 
 bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)

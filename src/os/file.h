@@ -15,6 +15,10 @@ int bide_os_file_open(const char *path, unsigned flags, unsigned mode, bide_fd *
 /* Closes, and tells what close(2) says. The descriptor is gone in any case. */
 int bide_os_file_close(bide_fd fd);
 
+/* At the position. The kind is that of bide_os_kind, and tells apart what is read by calls of its own. */
+bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length);
+bide_ssize bide_os_file_write(bide_fd file, unsigned kind, const void *buffer, size_t length);
+
 /* At an offset of at most BIDE_OS_OFFSET_MOST. */
 bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset);
 bide_ssize bide_os_write_at(bide_fd file, const void *buffer, size_t length, uint64_t offset);

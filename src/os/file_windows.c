@@ -1,96 +1,264 @@
-/* Files on Windows: not there yet. Each operation says so; see file.h. (bide_os_read_at, which sending a file
- * needs, is in sendfile_windows.c.)
+/* Files on Windows: see file.h. Names and directories are in path_windows.c.
+ *
+ * A file is a HANDLE of the synchronous kind, which has a position, as a descriptor has. A read or write at an
+ * offset moves it there (ReadFile, "If lpOverlapped is not NULL"), so that it is put back.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/file.h"
 
 #include "os/io.h"
+#include "os/path_windows.h"
+#include "os/system_windows.h"
+
+#include <string.h>
+
+/* All that POSIX allows to others: an open file may be opened, written, renamed and removed. */
+#define SHARED (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
+
+/* --- Opening and closing --- */
+
+static DWORD access_of(unsigned flags)
+{
+    DWORD access = flags & BIDE_FILE_READ ? GENERIC_READ : 0;
+    /* Without the right to write where it likes the system appends, in one step. */
+    if (flags & BIDE_FILE_APPEND) return access | (FILE_GENERIC_WRITE & ~(DWORD)FILE_WRITE_DATA);
+    return flags & BIDE_FILE_WRITE ? access | GENERIC_WRITE : access;
+}
+
+static DWORD disposition_of(unsigned flags)
+{
+    if (!(flags & BIDE_FILE_CREATE)) return flags & BIDE_FILE_TRUNCATE ? TRUNCATE_EXISTING : OPEN_EXISTING;
+    if (flags & BIDE_FILE_EXCLUSIVE) return CREATE_NEW;
+    return flags & BIDE_FILE_TRUNCATE ? CREATE_ALWAYS : OPEN_ALWAYS;
+}
+
+/* What the system denies of directories alone is told as such. */
+static int opening_error(const wchar_t *path)
+{
+    int error = bide_last_error();
+    if (error != BIDE_EACCES) return error;
+    DWORD found = GetFileAttributesW(path);
+    return found != INVALID_FILE_ATTRIBUTES && found & FILE_ATTRIBUTE_DIRECTORY ? BIDE_EISDIR : error;
+}
+
+static int open_handle(const wchar_t *path, unsigned flags, unsigned mode, HANDLE *handle)
+{
+    DWORD attributes =
+        mode & 0222 || !(flags & BIDE_FILE_CREATE) ? FILE_ATTRIBUTE_NORMAL : FILE_ATTRIBUTE_READONLY;
+    if (flags & BIDE_FILE_NOFOLLOW) attributes |= FILE_FLAG_OPEN_REPARSE_POINT;
+    *handle = CreateFileW(path, access_of(flags), SHARED, NULL, disposition_of(flags), attributes, NULL);
+    if (*handle == INVALID_HANDLE_VALUE) return opening_error(path);
+    if (flags & BIDE_FILE_NOFOLLOW && bide_os_handle_is_link(*handle)) {
+        (void)CloseHandle(*handle);
+        return BIDE_ELOOP;
+    }
+    return 0;
+}
 
 int bide_os_file_open(const char *path, unsigned flags, unsigned mode, bide_fd *fd)
 {
-    (void)path, (void)flags, (void)mode, (void)fd;
-    return BIDE_ENOTSUP;
+    wchar_t *wide;
+    HANDLE handle = INVALID_HANDLE_VALUE;
+    int error = bide_os_path_widen(path, &wide);
+    if (error) return error;
+    if ((flags & (BIDE_FILE_APPEND | BIDE_FILE_TRUNCATE | BIDE_FILE_CREATE)) ==
+        (BIDE_FILE_APPEND | BIDE_FILE_TRUNCATE)) {
+        /* To empty what exists takes the right that appending must not have. */
+        unsigned emptying = (flags & BIDE_FILE_NOFOLLOW) | BIDE_FILE_WRITE | BIDE_FILE_TRUNCATE;
+        error = open_handle(wide, emptying, 0, &handle);
+        if (!error) (void)CloseHandle(handle);
+        flags &= ~(unsigned)BIDE_FILE_TRUNCATE;
+    }
+    if (!error) error = open_handle(wide, flags, mode, &handle);
+    bide_os_path_free(wide);
+    *fd = error ? BIDE_INVALID_FD : (bide_fd)handle;
+    return error;
+}
+
+static bool is_socket(bide_fd fd)
+{
+    int kind = bide_os_kind(fd);
+    return kind >= 0 && kind & BIDE_OS_SOCKET;
 }
 
 int bide_os_file_close(bide_fd fd)
 {
-    bide_os_close(fd);
-    return 0;
+    if (is_socket(fd)) {
+        bide_os_close(fd);
+        return 0;
+    }
+    return CloseHandle((HANDLE)fd) ? 0 : bide_last_error();
+}
+
+/* --- Reading and writing --- */
+
+static DWORD at_most(size_t length)
+{
+    return length < MAXLONG ? (DWORD)length : MAXLONG;
+}
+
+/* A handle that was opened for something else is as bad as a descriptor that was. */
+static int moving_error(void)
+{
+    int error = bide_last_error();
+    return error == BIDE_EACCES ? BIDE_EBADF : error;
+}
+
+static bide_ssize read_handle(HANDLE handle, void *buffer, size_t length, OVERLAPPED *place)
+{
+    DWORD count = 0;
+    if (ReadFile(handle, buffer, at_most(length), &count, place)) return (bide_ssize)count;
+    DWORD error = GetLastError();
+    /* The end of a file, and of a pipe. */
+    return error == ERROR_HANDLE_EOF || error == ERROR_BROKEN_PIPE ? 0 : moving_error();
+}
+
+static bide_ssize write_handle(HANDLE handle, const void *buffer, size_t length, OVERLAPPED *place)
+{
+    DWORD count = 0;
+    return WriteFile(handle, buffer, at_most(length), &count, place) ? (bide_ssize)count : moving_error();
+}
+
+bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length)
+{
+    if (kind & BIDE_OS_SOCKET) return bide_os_read(file, buffer, length);
+    return read_handle((HANDLE)file, buffer, length, NULL);
+}
+
+bide_ssize bide_os_file_write(bide_fd file, unsigned kind, const void *buffer, size_t length)
+{
+    if (kind & BIDE_OS_SOCKET) return bide_os_write(file, kind, buffer, length);
+    return write_handle((HANDLE)file, buffer, length, NULL);
+}
+
+static OVERLAPPED place_of(uint64_t offset)
+{
+    OVERLAPPED place = {.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
+    return place;
+}
+
+/* Only files on disks have a position. */
+static int position_of(HANDLE handle, LARGE_INTEGER *position)
+{
+    LARGE_INTEGER nothing = {.QuadPart = 0};
+    if (GetFileType(handle) != FILE_TYPE_DISK) return BIDE_ESPIPE;
+    return SetFilePointerEx(handle, nothing, position, FILE_CURRENT) ? 0 : bide_last_error();
+}
+
+bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)
+{
+    OVERLAPPED place = place_of(offset);
+    LARGE_INTEGER before;
+    int error = position_of((HANDLE)file, &before);
+    if (error) return error;
+    bide_ssize count = read_handle((HANDLE)file, buffer, length, &place);
+    (void)SetFilePointerEx((HANDLE)file, before, NULL, FILE_BEGIN);
+    return count;
 }
 
 bide_ssize bide_os_write_at(bide_fd file, const void *buffer, size_t length, uint64_t offset)
 {
-    (void)file, (void)buffer, (void)length, (void)offset;
-    return BIDE_ENOTSUP;
+    OVERLAPPED place = place_of(offset);
+    LARGE_INTEGER before;
+    int error = position_of((HANDLE)file, &before);
+    if (error) return error;
+    bide_ssize count = write_handle((HANDLE)file, buffer, length, &place);
+    (void)SetFilePointerEx((HANDLE)file, before, NULL, FILE_BEGIN);
+    return count;
 }
 
 int bide_os_file_sync(bide_fd fd, bool data_only)
 {
-    (void)fd, (void)data_only;
-    return BIDE_ENOTSUP;
+    (void)data_only;
+    return FlushFileBuffers((HANDLE)fd) ? 0 : bide_last_error();
 }
 
 int bide_os_file_truncate(bide_fd fd, uint64_t size)
 {
-    (void)fd, (void)size;
-    return BIDE_ENOTSUP;
+    FILE_END_OF_FILE_INFO end = {.EndOfFile.QuadPart = (LONGLONG)size};
+    bool done = SetFileInformationByHandle((HANDLE)fd, FileEndOfFileInfo, &end, sizeof end) != 0;
+    return done ? 0 : bide_last_error();
 }
 
 int bide_os_file_seek(bide_fd fd, int64_t offset, bide_file_origin origin, uint64_t *position)
 {
-    (void)fd, (void)offset, (void)origin, (void)position;
-    return BIDE_ENOTSUP;
+    static const DWORD from[] = {FILE_BEGIN, FILE_CURRENT, FILE_END};
+    LARGE_INTEGER to = {.QuadPart = offset};
+    LARGE_INTEGER now;
+    int error = position_of((HANDLE)fd, &now);
+    if (error) return error;
+    if (!SetFilePointerEx((HANDLE)fd, to, &now, from[origin])) return bide_last_error();
+    *position = (uint64_t)now.QuadPart;
+    return 0;
+}
+
+/* --- What is known of a file --- */
+
+/* Since 1601 in units of 100 ns; ours since 1970 (FILETIME). */
+static bide_file_time time_of(uint64_t units)
+{
+    const int64_t second = 10000000;
+    const int64_t epoch = INT64_C(11644473600);
+    int64_t seconds = (int64_t)units / second;
+    bide_file_time time = {seconds - epoch, (uint32_t)((int64_t)units % second) * 100};
+    return time;
+}
+
+static uint64_t joined(DWORD high, DWORD low)
+{
+    return (uint64_t)high << 32 | low;
+}
+
+static bide_file_time file_time(FILETIME time)
+{
+    return time_of(joined(time.dwHighDateTime, time.dwLowDateTime));
+}
+
+/* What of the permissions of POSIX there is: whether it may be written, and looked into. */
+static uint32_t mode_of(DWORD attributes)
+{
+    uint32_t mode = 0444;
+    if (!(attributes & FILE_ATTRIBUTE_READONLY)) mode |= 0222;
+    if (attributes & FILE_ATTRIBUTE_DIRECTORY) mode |= 0111;
+    return mode;
+}
+
+static int disk_stat(HANDLE handle, bide_file_status *status)
+{
+    BY_HANDLE_FILE_INFORMATION found;
+    FILE_STANDARD_INFO standard;
+    FILE_BASIC_INFO basic;
+    if (!GetFileInformationByHandle(handle, &found)) return bide_last_error();
+    status->size = joined(found.nFileSizeHigh, found.nFileSizeLow);
+    status->device = found.dwVolumeSerialNumber;
+    status->number = joined(found.nFileIndexHigh, found.nFileIndexLow);
+    status->links = found.nNumberOfLinks;
+    status->accessed = file_time(found.ftLastAccessTime);
+    status->modified = file_time(found.ftLastWriteTime);
+    status->changed = status->modified;
+    status->mode = mode_of(found.dwFileAttributes);
+    status->kind = bide_os_kind_of_attributes(found.dwFileAttributes, bide_os_handle_is_link(handle));
+    /* What some file systems do not have. */
+    if (GetFileInformationByHandleEx(handle, FileStandardInfo, &standard, sizeof standard))
+        status->allocated = (uint64_t)standard.AllocationSize.QuadPart;
+    if (GetFileInformationByHandleEx(handle, FileBasicInfo, &basic, sizeof basic) &&
+        basic.ChangeTime.QuadPart != 0)
+        status->changed = time_of((uint64_t)basic.ChangeTime.QuadPart);
+    return 0;
 }
 
 int bide_os_file_stat(bide_fd fd, bide_file_status *status)
 {
-    (void)fd, (void)status;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_path_stat(const char *path, bool follow, bide_file_status *status)
-{
-    (void)path, (void)follow, (void)status;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_path_unlink(const char *path)
-{
-    (void)path;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_path_rename(const char *from, const char *to)
-{
-    (void)from, (void)to;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_path_mkdir(const char *path, unsigned mode)
-{
-    (void)path, (void)mode;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_path_rmdir(const char *path)
-{
-    (void)path;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_directory_open(bide_os_directory **directory, const char *path)
-{
-    (void)directory, (void)path;
-    return BIDE_ENOTSUP;
-}
-
-int bide_os_directory_read(bide_os_directory *directory, const char **name, bide_file_kind *kind)
-{
-    (void)directory, (void)name, (void)kind;
-    return BIDE_ENOTSUP;
-}
-
-void bide_os_directory_close(bide_os_directory *directory)
-{
-    (void)directory;
+    HANDLE handle = (HANDLE)fd;
+    memset(status, 0, sizeof *status);
+    if (is_socket(fd)) {
+        status->kind = BIDE_KIND_SOCKET;
+        return 0;
+    }
+    switch (GetFileType(handle)) {
+    case FILE_TYPE_DISK: return disk_stat(handle, status);
+    case FILE_TYPE_PIPE: status->kind = BIDE_KIND_PIPE; return 0;
+    case FILE_TYPE_CHAR: status->kind = BIDE_KIND_CHARACTER; return 0;
+    default: return bide_os_is_handle(fd) ? 0 : BIDE_EBADF;
+    }
 }

@@ -1,4 +1,4 @@
-/* Receiving, sending and asking sockets, the one kind of descriptor that is polled here: see io.h.
+/* Receiving, sending and asking sockets, the one kind of descriptor that is polled here; text goes to files, too: see io.h.
  *
  * A socket's mode cannot be asked for: one that is borrowed counts as non-blocking, as it has to be, and one that
  * was made non-blocking stays so.

@@ -47,3 +47,8 @@ bool bide_os_standard_forget(bide_fd fd)
     }
     return (ours(seen) & 1u << fd) != 0;
 }
+
+bide_fd bide_os_standard_of(bide_fd fd)
+{
+    return fd;
+}

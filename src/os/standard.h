@@ -15,4 +15,8 @@ void bide_os_standard_changed(bide_fd fd);
  * noted. */
 bool bide_os_standard_forget(bide_fd fd);
 
+/* What to write to for a descriptor: where 0 to 2 are no descriptors, but names that C's libraries give them, what
+ * they stand for. */
+bide_fd bide_os_standard_of(bide_fd fd);
+
 #endif

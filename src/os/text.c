@@ -3,11 +3,12 @@
 #include "os/text.h"
 
 #include "os/io.h"
+#include "os/standard.h"
 
 void bide_os_text_begin(struct bide_os_text *text, bide_fd fd)
 {
-    int kind = bide_os_kind(fd);
-    text->fd = fd;
+    text->fd = bide_os_standard_of(fd);
+    int kind = bide_os_kind(text->fd);
     text->kind = kind < 0 ? 0 : (unsigned)kind;
     text->error = kind < 0 ? kind : 0;
     text->used = 0;

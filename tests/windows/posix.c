@@ -27,6 +27,8 @@
 #undef getsockopt
 #undef setsockopt
 #undef dup
+#undef open
+#undef fileno
 
 /* Handles are small positive numbers; -1 stays what it is. */
 static SOCKET of(int fd)
@@ -82,20 +84,76 @@ __attribute__((constructor)) static void tolerate(void)
     (void)_setmode(1, _O_BINARY);
 }
 
+/* Of the C library's own descriptors there are the standard ones: no handle has their numbers. */
+static bool is_standard(int fd)
+{
+    return fd >= 0 && fd <= 2;
+}
+
+/* A result of the system as POSIX has it. */
+static ssize_t moved(BOOL result, DWORD count)
+{
+    if (result) return (ssize_t)count;
+    errno = GetLastError() == ERROR_INVALID_HANDLE ? EBADF : EIO;
+    return -1;
+}
+
 int bide_posix_close(int fd)
 {
     if (is_socket(fd)) return done(closesocket(of(fd)));
-    return _close(fd);
+    return is_standard(fd) ? _close(fd) : (int)moved(CloseHandle((HANDLE)of(fd)), 0);
 }
 
 ssize_t bide_posix_read(int fd, void *data, size_t size)
 {
-    return is_socket(fd) ? bide_posix_recv(fd, data, size, 0) : _read(fd, data, (unsigned)size);
+    DWORD count = 0;
+    if (is_socket(fd)) return bide_posix_recv(fd, data, size, 0);
+    if (is_standard(fd)) return _read(fd, data, (unsigned)size);
+    BOOL result = ReadFile((HANDLE)of(fd), data, (DWORD)size, &count, NULL);
+    return moved(result, count);
 }
 
 ssize_t bide_posix_write(int fd, const void *data, size_t size)
 {
-    return is_socket(fd) ? bide_posix_send(fd, data, size, 0) : _write(fd, data, (unsigned)size);
+    DWORD count = 0;
+    if (is_socket(fd)) return bide_posix_send(fd, data, size, 0);
+    if (is_standard(fd)) return _write(fd, data, (unsigned)size);
+    BOOL result = WriteFile((HANDLE)of(fd), data, (DWORD)size, &count, NULL);
+    return moved(result, count);
+}
+
+int bide_posix_fileno(FILE *file)
+{
+    return (int)_get_osfhandle(_fileno(file));
+}
+
+/* What exists, or the device that swallows everything. */
+int bide_posix_open(const char *path, int flags, ...)
+{
+    DWORD access = (flags & O_ACCMODE) == O_RDONLY ? GENERIC_READ : GENERIC_READ | GENERIC_WRITE;
+    const char *name = strcmp(path, "/dev/null") == 0 ? "NUL" : path;
+    HANDLE handle = CreateFileA(name, access, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                                OPEN_EXISTING, 0, NULL);
+    if (handle != INVALID_HANDLE_VALUE) return (int)(intptr_t)handle;
+    errno = ENOENT;
+    return -1;
+}
+
+/* The folder is made where temporary files are kept; all of the template but its end is left as it is. */
+char *mkdtemp(char *template)
+{
+    char *end = template + strlen(template) - 6;
+    LARGE_INTEGER ticks;
+    for (unsigned attempt = 0; attempt < 1000; attempt++) {
+        (void)QueryPerformanceCounter(&ticks);
+        unsigned number = (unsigned)ticks.QuadPart * 2654435761u ^ GetCurrentProcessId() ^ attempt;
+        for (int i = 0; i < 6; i++, number /= 26)
+            end[i] = (char)('a' + number % 26);
+        if (CreateDirectoryA(template, NULL)) return template;
+        if (GetLastError() == ERROR_PATH_NOT_FOUND) (void)CreateDirectoryA("/tmp", NULL);
+    }
+    errno = EEXIST;
+    return NULL;
 }
 
 /* Whether a call with MSG_DONTWAIT may go on. */
@@ -298,7 +356,7 @@ int fcntl(int fd, int command, ...)
     int value = command == F_SETFL ? va_arg(arguments, int) : 0;
     va_end(arguments);
     DWORD flags;
-    if (!GetHandleInformation((HANDLE)of(fd), &flags) || !is_socket(fd)) {
+    if (!GetHandleInformation((HANDLE)of(fd), &flags) || (command != F_GETFD && !is_socket(fd))) {
         errno = EBADF;
         return -1;
     }
@@ -322,6 +380,46 @@ int poll(struct pollfd *fds, nfds_t count, int milliseconds)
     for (nfds_t i = 0; i < count; i++)
         fds[i].events &= POLLIN | POLLOUT;
     return done(WSAPoll(fds, count, milliseconds));
+}
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *limit, const void *signals)
+{
+    (void)signals;
+    return poll(fds, count, limit ? (int)(limit->tv_sec * 1000 + (limit->tv_nsec + 999999) / 1000000) : -1);
+}
+
+int prctl(int option, ...)
+{
+    enum { SIZE = 16 };
+    wchar_t *name;
+    va_list arguments;
+    va_start(arguments, option);
+    char *to = va_arg(arguments, char *);
+    va_end(arguments);
+    HRESULT(WINAPI * ask)(HANDLE, wchar_t **);
+    bide_os_function found = bide_os_find_function("kernel32.dll", "GetThreadDescription");
+    memcpy(&ask, &found, sizeof ask);
+    if (option != PR_GET_NAME || !ask || ask(GetCurrentThread(), &name) < 0) return -1;
+    (void)snprintf(to, SIZE, "%ls", name);
+    (void)LocalFree(name);
+    return 0;
+}
+
+struct if_nameindex *if_nameindex(void)
+{
+    static char name[IF_NAMESIZE + 1];
+    static struct if_nameindex all[2];
+    for (unsigned index = 1; index < 64; index++) {
+        all[0].if_index = index;
+        all[0].if_name = if_indextoname(index, name);
+        if (all[0].if_name) return all;
+    }
+    return NULL;
+}
+
+void if_freenameindex(struct if_nameindex *all)
+{
+    (void)all;
 }
 
 int gettid(void)
@@ -356,6 +454,17 @@ int sigaction(int signal, const struct sigaction *action, struct sigaction *befo
 {
     (void)signal, (void)action, (void)before;
     return none();
+}
+
+int sigismember(const sigset_t *set, int signal)
+{
+    return (*set >> (unsigned)signal & 1) != 0;
+}
+
+const char *strsignal(int signal)
+{
+    (void)signal;
+    return "a signal";
 }
 
 int sigemptyset(sigset_t *set)

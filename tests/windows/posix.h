@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/types.h>
 #include <time.h>
@@ -95,12 +96,29 @@ int bide_posix_dup(int fd);
 #define setsockopt(fd, level, option, value, length) bide_posix_setsockopt(fd, level, option, value, length)
 #define dup(fd) bide_posix_dup(fd)
 
+/* A file's handle. Those of open are handles, too. */
+int bide_posix_fileno(FILE *file);
+int bide_posix_open(const char *path, int flags, ...);
+char *mkdtemp(char *template);
+#define fileno(file) bide_posix_fileno(file)
+#define open(...) bide_posix_open(__VA_ARGS__)
+
 int accept4(int fd, void *address, socklen_t *length, int flags);
 int socketpair(int family, int type, int protocol, int pair[2]);
 int pipe2(int ends[2], int flags);
 int pipe(int ends[2]);
 int fcntl(int fd, int command, ...);
 int poll(struct pollfd *fds, nfds_t count, int milliseconds);
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *limit, const void *signals);
+/* The name of the calling thread is all that can be had of this. */
+#define PR_GET_NAME 16
+int prctl(int option, ...);
+struct if_nameindex {
+    unsigned if_index;
+    char *if_name;
+};
+struct if_nameindex *if_nameindex(void);
+void if_freenameindex(struct if_nameindex *all);
 int gettid(void);
 int setenv(const char *name, const char *value, int overwrite);
 int unsetenv(const char *name);
@@ -128,6 +146,8 @@ struct sigaction {
     sigset_t sa_mask;
 };
 int sigemptyset(sigset_t *set);
+int sigismember(const sigset_t *set, int signal);
+const char *strsignal(int signal);
 int sigaction(int signal, const struct sigaction *action, struct sigaction *before);
 unsigned alarm(unsigned seconds);
 pid_t fork(void);

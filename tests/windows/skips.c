@@ -23,6 +23,9 @@ static const char multicast[] = "Wine 8: groups and interfaces cannot be joined 
 static const char not_full[] = "a full TCP connection does not stay full";
 static const char no_fork[] = "there is no fork";
 static const char no_signals[] = "there are no signals";
+static const char no_faults[] = "calls cannot be made to fail or counted: the system's are imported";
+static const char no_option[] = "Wine 8: an option that it does not have";
+static const char no_abstract[] = "abstract names of Unix sockets are Linux's own";
 static const char other_back_ends[] = "names the back ends of other systems: test_windows tries this one's";
 
 static const struct {
@@ -96,6 +99,46 @@ static const struct {
     {"message", "a_refusal_by_the_peers_machine_is_reported_and_the_socket_goes_on", loopback},
     {"message", "a_borrowed_socket_that_blocks_does_not_block", no_mode},
     {"readiness", "the_end_of_what_the_peer_writes_wakes_readers_alone", not_full},
+    {"heap", "the_heap_grows_without_harm_when_memory_lacks_in_the_midst_of_the_bulk", no_faults},
+    {"heap", "without_memory_adding_fails_and_changes_nothing", no_faults},
+    {"address", "any_unix_address_is_read_back_as_it_was", no_abstract},
+    {"address", "unix_addresses_that_cannot_be_are_refused_by_name_and_change_nothing", no_abstract},
+    {"address", "a_path_and_a_name_made_from_parts_are_given_out_as_they_were", no_abstract},
+    {"address", "any_text_is_parsed_or_refused", no_abstract},
+    {"address", "well_formed_text_is_parsed_and_printed_again", no_abstract},
+    {"address", "malformed_text_is_refused_by_name_and_changes_nothing",
+     "names of interfaces may be longer here"},
+    {"pool", "a_call_in_a_task_does_not_return_before_its_job_though_there_is_no_memory_for_its_deadline",
+     no_faults},
+    {"pool", "a_call_does_not_return_before_its_job_though_the_poller_fails", no_faults},
+    {"pool", "without_any_thread_a_job_fails_and_with_one_it_waits", no_faults},
+    {"pool", "signals_are_not_delivered_to_its_threads", no_signals},
+    {"reactor", "that_cannot_be_opened_tells_why_without_loss", no_faults},
+    {"reactor", "uses_the_back_end_it_is_told", other_back_ends},
+    {"reactor", "that_is_freed_lets_handles_give_back_their_descriptors", no_mode},
+    {"reactor", "runs_inside_another_event_loop_without_spinning", other_back_ends},
+    {"reactor", "has_a_descriptor_that_tells_of_earlier_timers_and_new_sources_from_elsewhere",
+     other_back_ends},
+    {"log", "tells_that_a_listener_pauses", no_faults},
+    {"log", "tells_that_the_helper_thread_cannot_be_started", no_faults},
+    {"batch", "a_full_receiver_that_is_addressed_is_tried_again", no_unix},
+    {"batch", "a_system_that_cannot_receive_several_receives_one_after_the_other", no_faults},
+    {"batch", "a_system_without_such_calls_moves_one_after_the_other", no_faults},
+    {"batch", "one_that_cannot_be_sent_is_told_by_the_call_that_begins_with_it", no_faults},
+    {"batch", "sixty_four_datagrams_go_in_one_call_and_come_in_one", no_counts},
+    {"options", "wrong_ones_before_the_bind_are_refused_and_leave_no_descriptor", no_option},
+    {"options", "ipv6_serves_ipv4_as_well_unless_told_otherwise", no_option},
+    {"options", "several_udp_sockets_share_a_port_if_each_says_so", "there is no SO_REUSEPORT"},
+    {"options", "a_listener_has_what_was_asked_for_before_it_was_bound", no_option},
+    {"options", "what_a_socket_does_not_have_is_refused", no_option},
+    {"options", "pass_credentials_is_read_as_it_was_set", "no message carries credentials here"},
+    {"options", "traffic_class_and_hop_limit_are_read_as_they_were_set", no_option},
+    {"options", "linger_is_read_as_it_was_set_and_zero_resets", reset},
+    {"options", "user_timeout_is_read_as_it_was_set_in_whole_milliseconds", no_option},
+    {"options", "keepalive_is_read_as_it_was_set_in_whole_seconds", no_option},
+    {"options", "nodelay_is_read_as_it_was_set_and_costs_one_call", no_counts},
+    {"dump", "says_why_it_could_not_be_written", no_pipe_error},
+    {"file", "is_made_of_any_descriptor_and_raises_no_signal", no_pipe_error},
     {"reactor_carried", "a_thread_that_drives_it_posts_its_wakes_to_a_loop_without_its_descriptor",
      other_back_ends},
 };

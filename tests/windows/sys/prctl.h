@@ -1,0 +1,2 @@
+/* See posix.h. SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "../posix.h"
