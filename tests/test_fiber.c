@@ -8,8 +8,11 @@
 #include <execinfo.h>
 #include <fenv.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 TestSuite(fiber, .timeout = 60);
 
@@ -487,4 +490,40 @@ Test(fiber, fibers_of_one_thread_do_not_race)
     cr_assert_eq(unguarded, 301, "%ld", unguarded);
     for (int i = 0; i < 2; i++)
         drop(&actors[i]);
+}
+
+static volatile sig_atomic_t signals;
+
+static void count_signal(int number)
+{
+    (void)number;
+    signals = signals + 1;
+}
+
+/* Not by raise(3), of which ThreadSanitizer knows that the signal comes at once. */
+static void signal_itself(struct actor *self)
+{
+    for (;;) {
+        cr_assert_eq(syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGUSR1), 0);
+        go_home(self);
+    }
+}
+
+Test(fiber, a_signal_is_handled_before_the_fiber_that_it_came_to_is_left)
+{
+    struct bide_fiber thread;
+    struct actor actor;
+    sigset_t before, after;
+    cr_assert_neq(signal(SIGUSR1, count_signal), SIG_ERR);
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &before);
+    bide_fiber_adopt(&thread);
+    make(&actor, &thread, signal_itself);
+    for (int i = 1; i <= 3; i++) {
+        bide_fiber_switch(&thread, &actor.fiber);
+        cr_assert_eq(signals, i, "%d", (int)signals);
+    }
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &after);
+    for (int i = 1; i < NSIG; i++)
+        cr_assert_eq(sigismember(&before, i), sigismember(&after, i));
+    drop(&actor);
 }

@@ -55,8 +55,9 @@ int bide_os_path_stat(const char *path, bool follow, bide_file_status *status)
     int error = bide_os_path_widen(path, &wide);
     if (error) return error;
     DWORD how = FILE_FLAG_BACKUP_SEMANTICS | (follow ? 0 : FILE_FLAG_OPEN_REPARSE_POINT);
-    HANDLE handle = CreateFileW(wide, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                                NULL, OPEN_EXISTING, how, NULL);
+    HANDLE handle =
+        CreateFileW(wide, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
+                    OPEN_EXISTING, how, NULL);
     bide_os_path_free(wide);
     if (handle == INVALID_HANDLE_VALUE) return bide_last_error();
     error = bide_os_file_stat((bide_fd)handle, status);
@@ -160,8 +161,8 @@ static int begin(bide_os_directory *directory, const wchar_t *path)
     if (!(attributes & FILE_ATTRIBUTE_DIRECTORY)) return BIDE_ENOTDIR;
     wchar_t *pattern = pattern_of(path);
     if (!pattern) return BIDE_ENOMEM;
-    directory->search = FindFirstFileExW(pattern, FindExInfoBasic, &directory->found, FindExSearchNameMatch, NULL,
-                                         FIND_FIRST_EX_LARGE_FETCH);
+    directory->search = FindFirstFileExW(pattern, FindExInfoBasic, &directory->found, FindExSearchNameMatch,
+                                         NULL, FIND_FIRST_EX_LARGE_FETCH);
     bide_os_path_free(pattern);
     directory->fresh = directory->search != INVALID_HANDLE_VALUE;
     /* The root of a volume may be empty. */

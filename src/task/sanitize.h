@@ -69,6 +69,14 @@ struct bide_sanitize {
 #endif
 };
 
+/* All of this thread's, after those that have come are handled; and back to what was blocked before. */
+void bide_sanitize_block_signals(void);
+void bide_sanitize_unblock_signals(void);
+
+/* In a thread's own fiber: what the sanitizer notes signals in is made by its first call that blocks, and up to
+ * gcc 12 a signal that comes meanwhile is lost. So that it is there. */
+void bide_sanitize_expect_signals(void);
+
 static inline void bide_sanitize_make(struct bide_sanitize *self, void *stack, size_t size)
 {
     self->stack_id = 0;
@@ -85,7 +93,8 @@ static inline void bide_sanitize_adopt(struct bide_sanitize *self)
     self->stack_id = 0;
     BIDE_SANITIZE_ADDRESS_DO(self->fake = NULL; self->bottom = NULL; self->size = 0; self->made = false;
                              self->previous = NULL;)
-    BIDE_SANITIZE_THREAD_DO(self->fiber = __tsan_get_current_fiber(); self->own = false;)
+    BIDE_SANITIZE_THREAD_DO(self->fiber = __tsan_get_current_fiber(); self->own = false;
+                            bide_sanitize_expect_signals();)
 }
 
 /* The frames that were left when the fiber ended have left their marks on the stack. */
@@ -105,7 +114,7 @@ static inline void bide_sanitize_leave(struct bide_sanitize *from, struct bide_s
     (void)last;
     BIDE_SANITIZE_ADDRESS_DO(to->previous = from;
                              __sanitizer_start_switch_fiber(last ? NULL : &from->fake, to->bottom, to->size);)
-    BIDE_SANITIZE_THREAD_DO(__tsan_switch_to_fiber(to->fiber, 0);)
+    BIDE_SANITIZE_THREAD_DO(bide_sanitize_block_signals(); __tsan_switch_to_fiber(to->fiber, 0);)
 }
 
 /* Right after it, in `self`. */
@@ -114,6 +123,7 @@ static inline void bide_sanitize_arrive(struct bide_sanitize *self)
     (void)self;
     BIDE_SANITIZE_ADDRESS_DO(
         __sanitizer_finish_switch_fiber(self->fake, &self->previous->bottom, &self->previous->size);)
+    BIDE_SANITIZE_THREAD_DO(bide_sanitize_unblock_signals();)
 }
 
 #endif

@@ -10,6 +10,8 @@
 
 #include "os/system_windows.h"
 
+#include <bide.h>
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +44,7 @@ static DWORD WINAPI watch(void *limit)
 {
     Sleep(*(DWORD *)limit);
     (void)fprintf(stderr, "timed out after %lu ms\n", *(DWORD *)limit);
+    (void)bide_dump(2); /* what it waits for */
     (void)fflush(NULL);
     TerminateProcess(GetCurrentProcess(), BIDE_TEST_FAILED);
     return 0;
