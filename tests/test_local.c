@@ -263,13 +263,13 @@ static int expect_something(void *arg)
 static int set_while_inheriting(void *arg)
 {
     static bide_local setting = {NULL, set_more};
-    static bide_local last = {NULL, next_of};
+    static bide_local after = {NULL, next_of};
     bide_task task;
     int value = -1;
     (void)arg;
     refused = 0;
     cr_assert_ok(bide_local_set(&setting, numbers));
-    cr_assert_ok(bide_local_set(&last, numbers));
+    cr_assert_ok(bide_local_set(&after, numbers));
     cr_assert_ok(bide_spawn(&task, expect_something, &setting, NULL));
     cr_assert_ok(bide_task_join(task, &value, BIDE_NEVER));
     cr_assert_ok(value);
