@@ -14,4 +14,5 @@ trap 'rm -rf "$told"' EXIT
 status=$?
 cat "$told/output"
 cat "$told/error" >&2
+[ $status -eq 0 ] || [ -s "$told/output" ] || [ -s "$told/error" ] || echo "$1: ended with $status and no word" >&2
 exit $status

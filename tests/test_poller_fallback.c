@@ -10,8 +10,11 @@
 #include "poll/backend.h"
 #include "support/syscalls.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { READ = BIDE_POLL_READ };
 
@@ -99,18 +102,26 @@ static void exercise_notifications(void)
 
 /* --- time-outs ------------------------------------------------------------------------------------------ */
 
-/* Makes a poller whose first wait with a limit was denied its system call. The limit is far away, and an event
- * ends the wait: a near one might pass before the call, which then would be another one. */
-static void deny_epoll_pwait2(int error)
+/* Makes a poller whose first wait with a limit was denied its system call, and `more` after it. The limit is far
+ * away, and an event ends the wait: a near one might pass before the call, which then would be another one. */
+static void deny_epoll_pwait2_and(uint64_t more, int error)
 {
     make("epoll");
     const int ready = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     cr_assert_ok(bide_poller_add(poller, ready, 1, READ, BIDE_POLL_LEVEL));
-    bide_fault_set(BIT(EPOLL_WAIT), 1, 1, error);
+    const int before = bide_test_fd_count();
+    const unsigned faults = more ? 2 : 1;
+    bide_fault_set(BIT(EPOLL_WAIT) | more, 1, faults, error);
     wait_for_one(bide_after(BIDE_HOURS(1)));
-    cr_assert_eq(bide_fault_clear(), 1);
+    cr_assert_eq(bide_fault_clear(), faults);
+    if (more) cr_assert_eq(bide_test_fd_count(), before);
     cr_assert_ok(bide_poller_delete(poller, ready));
     close(ready);
+}
+
+static void deny_epoll_pwait2(int error)
+{
+    deny_epoll_pwait2_and(0, error);
 }
 
 Test(poller_fallback, without_epoll_pwait2_a_timer_descriptor_keeps_deadlines_precise)
@@ -184,24 +195,15 @@ static void expect_milliseconds(enum bide_call kind)
 
 Test(poller_fallback, without_a_timer_descriptor_milliseconds_are_rounded_up)
 {
-    make("epoll");
-    const int before = bide_test_fd_count();
-    bide_fault_set(BIT(EPOLL_WAIT) | BIT(TIMERFD_CREATE), 1, 2, ENOSYS);
-    bide_duration took = empty_wait(BIDE_MICROSECONDS(1100));
-    cr_assert_eq(bide_fault_clear(), 2);
-    cr_assert_geq(took, BIDE_MICROSECONDS(1100), "%lld ns", (long long)took);
+    deny_epoll_pwait2_and(BIT(TIMERFD_CREATE), ENOSYS);
+    bide_duration took = empty_wait(BIDE_MICROSECONDS(20100));
+    cr_assert_geq(took, BIDE_MICROSECONDS(20100), "%lld ns", (long long)took);
     expect_milliseconds(BIDE_CALL_EPOLL_WAIT);
-    cr_assert_eq(bide_test_fd_count(), before);
 }
 
 Test(poller_fallback, a_timer_descriptor_that_cannot_be_watched_is_closed_again)
 {
-    make("epoll");
-    const int before = bide_test_fd_count();
-    bide_fault_set(BIT(EPOLL_WAIT) | BIT(EPOLL_CTL), 1, 2, EPERM);
-    (void)empty_wait(BIDE_MICROSECONDS(1100));
-    cr_assert_eq(bide_fault_clear(), 2);
-    cr_assert_eq(bide_test_fd_count(), before);
+    deny_epoll_pwait2_and(BIT(EPOLL_CTL), EPERM);
     expect_milliseconds(BIDE_CALL_EPOLL_WAIT);
 }
 
@@ -209,9 +211,9 @@ Test(poller_fallback, a_timer_descriptor_that_cannot_be_set_gives_way_to_millise
 {
     deny_epoll_pwait2(ENOSYS);
     bide_fault_set(BIT(TIMERFD_SETTIME), 1, 1, EPERM);
-    bide_duration took = empty_wait(BIDE_MICROSECONDS(1100));
+    bide_duration took = empty_wait(BIDE_MICROSECONDS(20100));
     cr_assert_eq(bide_fault_clear(), 1);
-    cr_assert_geq(took, BIDE_MICROSECONDS(1100), "%lld ns", (long long)took);
+    cr_assert_geq(took, BIDE_MICROSECONDS(20100), "%lld ns", (long long)took);
     expect_milliseconds(BIDE_CALL_EPOLL_WAIT);
 }
 
@@ -219,9 +221,9 @@ Test(poller_fallback, without_ppoll_milliseconds_are_rounded_up)
 {
     make("poll");
     bide_fault_set(BIT(POLL), 1, 1, ENOSYS);
-    bide_duration took = empty_wait(BIDE_MICROSECONDS(1100));
+    bide_duration took = empty_wait(BIDE_MICROSECONDS(20100));
     cr_assert_eq(bide_fault_clear(), 1);
-    cr_assert_geq(took, BIDE_MICROSECONDS(1100), "%lld ns", (long long)took);
+    cr_assert_geq(took, BIDE_MICROSECONDS(20100), "%lld ns", (long long)took);
     expect_milliseconds(BIDE_CALL_POLL);
 }
 
@@ -444,6 +446,8 @@ Test(poller_fallback, the_limit_of_watched_descriptors_is_an_error)
 
 Test(poller_fallback, a_wait_is_one_system_call_and_allocates_nothing)
 {
+    if (syscall(SYS_epoll_pwait2, -1, NULL, 1, NULL, NULL, 0) < 0 && errno == ENOSYS)
+        BIDE_SKIP("the kernel has no epoll_pwait2");
     feed(pair[1]);
     for (int i = 0; i < BACKENDS; i++) {
         make(names[i]);

@@ -8,28 +8,40 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef BIDE_TEST_ASAN
 #include <sanitizer/lsan_interface.h>
 #endif
 
-/* Not by opendir(3), which tests make fail. */
-static DIR *open_folder(const char *path)
+/* Calls `visit` with the numbered entries of a folder of /proc until it returns false; false if there is no such
+ * folder. Not by opendir(3): tests make it fail, and what it allocates. */
+static bool each_number(const char *path, bool (*visit)(void *arg, int number), void *arg)
 {
+    _Alignas(struct dirent64) char bytes[4096];
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? NULL : fdopendir(fd);
+    if (fd < 0) return false;
+    bool more = true;
+    for (ssize_t length; more && (length = getdents64(fd, bytes, sizeof bytes)) > 0;)
+        for (ssize_t at = 0; more && at < length; at += ((struct dirent64 *)(bytes + at))->d_reclen) {
+            const char *name = ((struct dirent64 *)(bytes + at))->d_name;
+            if (name[0] >= '0' && name[0] <= '9') more = visit(arg, (int)strtol(name, NULL, 10));
+        }
+    (void)close(fd);
+    return true;
 }
 
-/* The numbered entries of a folder of /proc. */
+static bool count(void *arg, int number)
+{
+    (void)number;
+    ++*(int *)arg;
+    return true;
+}
+
 static int count_entries(const char *path)
 {
-    DIR *folder = open_folder(path);
-    if (!folder) return -1;
-    int count = 0;
-    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
-        if (entry->d_name[0] >= '0' && entry->d_name[0] <= '9') count++;
-    (void)closedir(folder);
-    return count;
+    int entries = 0;
+    return each_number(path, count, &entries) ? entries : -1;
 }
 
 int bide_test_fd_count(void)
@@ -60,20 +72,26 @@ static bool thread_line(int thread_id, const char *file, const char *key, char *
     return found;
 }
 
+struct sought {
+    const char *name;
+    int thread_id;
+};
+
+static bool compare(void *arg, int thread_id)
+{
+    struct sought *sought = arg;
+    char name[32];
+    if (!thread_line(thread_id, "comm", "", name, sizeof name) || strcmp(name, sought->name) != 0)
+        return true;
+    sought->thread_id = thread_id;
+    return false;
+}
+
 int bide_test_thread_named(const char *name)
 {
-    DIR *folder = open_folder("/proc/self/task");
-    if (!folder) return 0;
-    int result = 0;
-    for (struct dirent *entry; result == 0 && (entry = readdir(folder)) != NULL;) {
-        int thread_id = (int)strtol(entry->d_name, NULL, 10);
-        char its_name[32];
-        if (thread_id > 0 && thread_line(thread_id, "comm", "", its_name, sizeof its_name) &&
-            strcmp(its_name, name) == 0)
-            result = thread_id;
-    }
-    (void)closedir(folder);
-    return result;
+    struct sought sought = {name, 0};
+    (void)each_number("/proc/self/task", compare, &sought);
+    return sought.thread_id;
 }
 
 bool bide_test_thread_asleep(int thread_id)
