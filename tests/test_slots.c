@@ -371,7 +371,8 @@ static void against_a_sorted_list(uint32_t count, uint64_t start, unsigned long 
         } else {
             one_operation(now, range, wanted);
         }
-        cr_assert_eq(slots.count, sorted_count, "%u timers, not %u", slots.count, sorted_count);
+        cr_assert_eq(bide_slots_count(&slots), sorted_count, "%u timers, not %u", bide_slots_count(&slots),
+                     sorted_count);
     }
     while (bide_slots_pop(&slots, BIDE_SLOTS_NEVER))
         sorted_count--;

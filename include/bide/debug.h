@@ -19,8 +19,8 @@ extern "C" {
 /**@{*/
 
 /**
- * @brief Writes what there is, as text: a line for each reactor, registered descriptor, scheduler, worker and task,
- *   for the helper thread and for the pool.
+ * @brief Writes what there is, as text: a line for each reactor, registered descriptor, wheel, scheduler, worker and
+ *   task, for the helper thread and for the pool.
  *
  * A line is the kind and the number of the thing, a colon, and what there is to say, parted by commas; the number
  * of something that ends is used again. What stands before the first comma, and the words that begin the other
@@ -30,6 +30,8 @@ extern "C" {
  *     reactor 0: epoll, driven by a thread, background 0, timers 2, first in 0.250 s
  *     async-io: is not there
  *     source 3: fd 7, reactor 0, read clear waiters 1, write ready waiters 0
+ *     wheel 0: with a thread, sleeps 20000, first in 4.100 s, thread "bide-wheel"
+ *     wheel 1: inline, sleeps 3, first in 29.900 s
  *     pool: threads 1, idle 1, limit 512, jobs waiting 0
  *     scheduler 0: workers 2, tasks 3
  *     worker 0: in the poller
@@ -43,6 +45,10 @@ extern "C" {
  * futures of yours) and for how long so far, which is exact to the time that its worker needs for some sixty tasks;
  * its deadline; where it was spawned; the bytes of its stack in use (0 when it runs) and the most that were, see
  * bide_task_stack_high_water().
+ *
+ * Of a wheel: how many sleeps are in it, and when, by its own clock, the first tick comes at which one may be due; for
+ * one without a thread that is what its owner was told last (bide_wheel_next(), or the poll of its driving). "of the
+ * parent": made with a thread before a fork, this is the child.
  *
  * Each line is true for a moment, not all of them for the same one. Nothing stops: each thing is looked at by
  * itself, what is locked for longer is "busy", and nothing is held while the text is written. Allocates nothing; the

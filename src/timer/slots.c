@@ -208,7 +208,7 @@ static uint32_t take_block(struct bide_slots *slots)
 static BIDE_OS_NOINLINE uint32_t extend(struct bide_slots *slots, uint32_t number)
 {
     struct bide_slots_list *list = &slots->lists[number];
-    uint32_t limit = 2 * enough(slots->count, slots->used) + SPARE;
+    uint32_t limit = 2 * enough(bide_slots_count(slots), slots->used) + SPARE;
     for (int i = 0; slots->block_count >= (i < SWEEP ? limit : slots->block_capacity); i++)
         sweep_next(slots);
     if ((list->next & 15) != BIDE_SLOTS_IDS) return list->next; /* it was swept itself */
@@ -353,6 +353,12 @@ void bide_slots_clear(struct bide_slots *slots)
 
 static void flush(struct bide_slots *slots);
 
+/* A load and a store: who looks sees one of the two numbers. */
+static inline void set_count(struct bide_slots *slots, uint32_t count)
+{
+    atomic_store_explicit(&slots->count, count, memory_order_relaxed);
+}
+
 static inline bide_slots_id take_id(struct bide_slots *slots)
 {
     bide_slots_id id = slots->free;
@@ -391,7 +397,7 @@ static void start_again(struct bide_slots *slots)
 int bide_slots_add(struct bide_slots *slots, int64_t deadline, void *owner, bide_slots_id *out)
 {
     bide_slots_id id;
-    if (slots->count == slots->most) return BIDE_ENOCAPACITY;
+    if (bide_slots_count(slots) == slots->most) return BIDE_ENOCAPACITY;
     if (slots->free != 0) {
         id = take_id(slots);
     } else if (slots->ids < slots->capacity && slots->waiting == 0) {
@@ -401,7 +407,7 @@ int bide_slots_add(struct bide_slots *slots, int64_t deadline, void *owner, bide
         if (error) return error;
     }
     struct bide_slots_entry *entry = entry_of(slots, id);
-    slots->count++;
+    set_count(slots, bide_slots_count(slots) + 1);
     entry->deadline = deadline;
     *owner_of(slots, id) = owner;
     put(slots, id, entry);
@@ -437,7 +443,7 @@ static BIDE_OS_NOINLINE void flush(struct bide_slots *slots)
         else
             put(slots, id, entry);
     }
-    if (slots->count == 0) start_again(slots);
+    if (bide_slots_count(slots) == 0) start_again(slots);
 }
 
 static inline void put_off(struct bide_slots *slots, bide_slots_id id, int64_t deadline)
@@ -455,7 +461,7 @@ void bide_slots_move(struct bide_slots *slots, bide_slots_id id, int64_t deadlin
 void bide_slots_remove(struct bide_slots *slots, bide_slots_id id)
 {
     BIDE_OS_PREFETCH(entry_of(slots, id));
-    slots->count--;
+    set_count(slots, bide_slots_count(slots) - 1);
     put_off(slots, id | REMOVES, INT64_MIN);
 }
 
@@ -526,7 +532,8 @@ static void *pop_due(struct bide_slots *slots)
         }
         void *owner = *owner_of(slots, id);
         release(slots, id, entry);
-        if (--slots->count == 0) start_again(slots);
+        set_count(slots, bide_slots_count(slots) - 1);
+        if (bide_slots_count(slots) == 0) start_again(slots);
         return owner;
     }
     return NULL;

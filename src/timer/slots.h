@@ -12,6 +12,7 @@
 
 #include "timer/ticks.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,7 +71,7 @@ struct bide_slots {
     int64_t reached;         /* its instant */
     uint32_t mask;           /* slots - 1 */
     uint32_t due;            /* the list of those that are due */
-    uint32_t count;          /* timers */
+    _Atomic uint32_t count;  /* timers; changed by the owner alone, anybody may look */
     uint32_t most;           /* timers at most */
     uint32_t capacity;       /* timers that there is storage for */
     uint32_t ids;            /* the highest id given out so far */
@@ -95,6 +96,12 @@ void bide_slots_clear(struct bide_slots *slots);
 
 /* Sees to it that so many timers, up to `most`, can be added without more memory. 0 or BIDE_ENOMEM. */
 int bide_slots_reserve(struct bide_slots *slots, uint32_t timers);
+
+/* How many timers are in it. The one call that needs no serialising. */
+static inline uint32_t bide_slots_count(const struct bide_slots *slots)
+{
+    return atomic_load_explicit(&((struct bide_slots *)(uintptr_t)slots)->count, memory_order_relaxed);
+}
 
 /* Adds a timer. A tick that has been reached already is due at once. The owner, not NULL, is what
  * bide_slots_pop() gives back. 0 and its id; BIDE_ENOCAPACITY with `most` timers in it; BIDE_ENOMEM. */

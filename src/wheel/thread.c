@@ -125,6 +125,10 @@ int bide_wheel_thread_start(struct bide_wheel *wheel)
     atomic_store(&wheel->asleep_past, AWAKE);
     atomic_store(&wheel->requests, 0);
     atomic_store(&wheel->free_records, 0);
+    for (size_t i = 0; i < sizeof wheel->name - 1; i++) {
+        wheel->name[i] = wheel->options.thread_name[i];
+        if (!wheel->name[i]) break;
+    }
     int error = 0;
     while (!error && wheel->record_count < wheel->options.initial_capacity)
         error = bide_wheel_add_chunk(wheel);
@@ -233,7 +237,7 @@ void bide_wheel_thread_stats(struct bide_wheel *wheel, bide_wheel_stats *stats)
     bide_slots_look(&wheel->slots, &slots);
     stats->fired = wheel->fired;
     stats->cancelled = wheel->cancelled;
-    stats->pending = wheel->slots.count;
+    stats->pending = bide_slots_count(&wheel->slots);
     stats->capacity = wheel->record_count;
     stats->slots_used = slots.used;
     stats->longest_slot = slots.longest;

@@ -32,11 +32,13 @@ static void fork_done(void)
     bide_os_mutex_unlock(&pool_lock);
 }
 
+/* And dumps. */
 static int watch_forks(void)
 {
     static const struct bide_os_fork_handlers handlers = {fork_prepare, fork_done, fork_done};
     static _Atomic bool watched;
     int error = bide_future_watch_forks(); /* first: its locks are the inner ones */
+    if (!error) error = bide_wheel_watch_dumps();
     return error ? error : bide_os_at_fork(&handlers, &watched);
 }
 
@@ -102,6 +104,7 @@ static int set_up(struct bide_wheel *wheel, const bide_wheel_options *options)
     atomic_store_explicit(&wheel->manual, 0, memory_order_relaxed);
     wheel->fired = wheel->cancelled = 0;
     wheel->driving = NULL;
+    atomic_store_explicit(&wheel->told, INT64_MAX, memory_order_relaxed);
     bide_ring_init(&wheel->room);
     wheel->ticks = bide_ticks_from(bide_wheel_clock_now(wheel).ns, options->tick);
     int error = bide_slots_init(&wheel->slots, wheel->ticks, options->slots, options->initial_capacity,
@@ -130,6 +133,7 @@ int bide_wheel_new(bide_wheel **out, const bide_wheel_options *options)
         give_wheel(wheel);
         return error;
     }
+    bide_wheel_list(wheel);
     *out = wheel;
     return 0;
 }
@@ -138,6 +142,7 @@ int bide_wheel_free(bide_wheel *wheel)
 {
     if (!wheel) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
+    bide_wheel_unlist(wheel);
     if (!wheel->threaded)
         bide_wheel_end_all(wheel);
     else if (bide_wheel_is_parents(wheel))
@@ -219,7 +224,9 @@ bide_instant bide_wheel_next(bide_wheel *wheel)
 {
     if (!wheel || bide_wheel_is_parents(wheel)) return BIDE_NEVER;
     if (wheel->threaded) return bide_wheel_thread_next(wheel);
-    return bide_instant_from_ns(bide_slots_next(&wheel->slots));
+    int64_t next = bide_slots_next(&wheel->slots);
+    atomic_store_explicit(&wheel->told, next, memory_order_relaxed);
+    return bide_instant_from_ns(next);
 }
 
 int bide_wheel_stats_read(bide_wheel *wheel, bide_wheel_stats *stats)
@@ -235,7 +242,7 @@ int bide_wheel_stats_read(bide_wheel *wheel, bide_wheel_stats *stats)
     bide_slots_look(&wheel->slots, &slots);
     stats->fired = wheel->fired;
     stats->cancelled = wheel->cancelled;
-    stats->pending = wheel->slots.count;
+    stats->pending = bide_slots_count(&wheel->slots);
     stats->capacity = wheel->slots.capacity;
     stats->slots_used = slots.used;
     stats->longest_slot = slots.longest;
@@ -256,6 +263,7 @@ static void arm(bide_wheel_driving *driving, bide_instant next)
 {
     if (driving->armed_.ns == next.ns && driving->wheel_->options.clock == BIDE_WHEEL_MONOTONIC) return;
     driving->armed_ = next;
+    atomic_store_explicit(&driving->wheel_->told, next.ns, memory_order_relaxed);
     (void)bide_timer_set_at(&driving->timer_, for_reactor(driving->wheel_, next));
 }
 

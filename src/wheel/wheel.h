@@ -36,6 +36,7 @@ struct bide_wheel {
     uint64_t fired, cancelled;
     bide_link room; /* waiters of sleeps that wait for room; threaded: under the wait lock of the wheel */
     bide_wheel_driving *driving; /* inline: the one that was polled last, and so on by outer_ */
+    _Atomic int64_t told; /* inline: when who drives it looks next, ns; written by the owner, for dumps */
 
     /* Threaded: see thread.h. */
     bide_os_mutex lock;
@@ -53,6 +54,11 @@ struct bide_wheel {
     _Atomic uint32_t cancels;           /* requests to cancel so far */
 
     struct bide_wheel *next_free;
+
+    /* Guarded by the lock of the list: dump.c. */
+    struct bide_wheel *next_listed;
+    uint32_t number;
+    char name[16]; /* threaded: its thread's, as far as Linux keeps it */
 };
 
 /* Stages of a sleep. Inline: the owner's; threaded: guarded by the wait lock of the sleep. */
@@ -78,6 +84,15 @@ void bide_wheel_sooner(struct bide_wheel *wheel, bide_instant deadline);
 
 /* Ends at most so many due sleeps of an inline wheel; returns how many. */
 int bide_wheel_turn(struct bide_wheel *wheel, bide_instant now, int most);
+
+/* --- dump.c --- */
+
+/* Has forks and dumps told to it: 0 or BIDE_ENOMEM. */
+int bide_wheel_watch_dumps(void);
+
+/* Dumps have a line for it from now on, and until it is unlisted, before anything of it goes. */
+void bide_wheel_list(struct bide_wheel *wheel);
+void bide_wheel_unlist(struct bide_wheel *wheel);
 
 /* --- sleeping.c --- */
 
