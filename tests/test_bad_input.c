@@ -235,3 +235,136 @@ Test(bad_input, a_transfer_of_no_bytes_tells_whether_the_handle_is_one)
     cr_assert_gives(transfer_nothing(true, ends[0], NULL), BIDE_EFREED);
     cr_assert_ok(bide_async_free(ends[1]));
 }
+
+/* --- bytes at NULL -------------------------------------------------------------------------------------- */
+
+/* Nothing has come on the handle, so that what waited would do so for ever. */
+static bide_ssize read_null(bide_async *async)
+{
+    return bide_read(async, NULL, 1, BIDE_NEVER);
+}
+
+static bide_ssize peek_null(bide_async *async)
+{
+    return bide_peek(async, NULL, 1, BIDE_NEVER);
+}
+
+static bide_ssize read_exactly_null(bide_async *async)
+{
+    return bide_read_exact(async, NULL, 1, BIDE_NEVER, NULL);
+}
+
+static bide_ssize write_null(bide_async *async)
+{
+    return bide_write(async, NULL, 1, BIDE_NEVER);
+}
+
+static bide_ssize write_all_null(bide_async *async)
+{
+    size_t done = 7;
+    int error = bide_write_all(async, NULL, 1, BIDE_NEVER, &done);
+    cr_assert_eq(done, 0, "%zu bytes", done);
+    return error;
+}
+
+static bide_ssize receive_null(bide_async *async)
+{
+    return bide_recv(async, NULL, 1, BIDE_NEVER);
+}
+
+static bide_ssize peek_from_null(bide_async *async)
+{
+    return bide_peek_from(async, NULL, 1, NULL, BIDE_NEVER);
+}
+
+static bide_ssize send_null(bide_async *async)
+{
+    return bide_send(async, NULL, 1, BIDE_NEVER);
+}
+
+static char byte;
+static const bide_buffer with_a_hole[] = {{&byte, 1}, {NULL, 1}};
+
+static bide_ssize read_vector(bide_async *async)
+{
+    return bide_readv(async, with_a_hole, 2, BIDE_NEVER);
+}
+
+static bide_ssize write_vector(bide_async *async)
+{
+    return bide_writev(async, with_a_hole, 2, BIDE_NEVER);
+}
+
+static bide_ssize receive_vector(bide_async *async)
+{
+    bide_message message;
+    bide_message_recvv_init(&message, async, with_a_hole, 2);
+    return bide_message_await(&message, BIDE_NEVER);
+}
+
+static bide_ssize send_vector(bide_async *async)
+{
+    bide_message message;
+    bide_message_sendv_init(&message, async, with_a_hole, 2);
+    return bide_message_await(&message, BIDE_NEVER);
+}
+
+static bide_ssize receive_batch(bide_async *async)
+{
+    bide_datagram datagrams[2] = {{.buffer = with_a_hole[0]}, {.buffer = with_a_hole[1]}};
+    return bide_recv_batch(async, datagrams, 2, BIDE_NEVER);
+}
+
+static bide_ssize send_batch(bide_async *async)
+{
+    bide_datagram datagrams[2] = {{.buffer = with_a_hole[0]}, {.buffer = with_a_hole[1]}};
+    return bide_send_batch(async, datagrams, 2, BIDE_NEVER);
+}
+
+static const struct {
+    const char *name;
+    bide_ssize (*call)(bide_async *async);
+} calls_with_null[] = {
+    {"read", read_null},
+    {"peek", peek_null},
+    {"read exactly", read_exactly_null},
+    {"write", write_null},
+    {"write all", write_all_null},
+    {"receive", receive_null},
+    {"peek from", peek_from_null},
+    {"send", send_null},
+    {"read vector", read_vector},
+    {"write vector", write_vector},
+    {"receive vector", receive_vector},
+    {"send vector", send_vector},
+    {"receive batch", receive_batch},
+    {"send batch", send_batch},
+};
+
+Test(bad_input, bytes_at_null_are_an_error_at_once_and_nothing_is_moved)
+{
+    bide_async *ends[2];
+    open_channel(UNIX, ends);
+    /* The second time the memory says that there is nothing to read. */
+    for (int time = 0; time < 2; time++) {
+        for (size_t i = 0; i < sizeof calls_with_null / sizeof *calls_with_null; i++) {
+            bide_ssize result = calls_with_null[i].call(ends[0]);
+            cr_assert_eq(result, BIDE_EINVAL, "%s gave %s", calls_with_null[i].name,
+                         bide_error_name((int)result));
+        }
+        cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+        cr_assert_gives(bide_read(ends[1], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+    }
+    bide_io_read(&storage.io, ends[0], NULL, 1);
+    cr_assert_gives(bide_io_await(&storage.io, BIDE_NEVER), BIDE_EINVAL);
+    bide_io_write(&storage.io, ends[0], NULL, 1);
+    cr_assert_gives(bide_io_await(&storage.io, BIDE_NEVER), BIDE_EINVAL);
+    /* Of no bytes there may be none. */
+    cr_assert_eq(bide_write(ends[0], NULL, 0, BIDE_NEVER), 0);
+    cr_assert_eq(bide_read(ends[0], NULL, 0, BIDE_NEVER), 0);
+    const bide_buffer none = {NULL, 0};
+    cr_assert_eq(bide_readv(ends[0], &none, 1, BIDE_NEVER), 0);
+    cr_assert_eq(bide_writev(ends[0], &none, 1, BIDE_NEVER), 0);
+    cr_assert_ok(bide_async_free(ends[0]));
+    cr_assert_ok(bide_async_free(ends[1]));
+}

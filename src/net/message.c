@@ -40,6 +40,12 @@ static void transfer_init(bide_transfer *transfer, bide_async *async, bool sends
     transfer->result_ = BIDE_ECANCELED;
 }
 
+/* Not begun, and of a handle: what it moves is still to be looked at. */
+static bool is_new(const bide_transfer *transfer)
+{
+    return transfer->state_ == NEW && transfer->async_;
+}
+
 /* Its first poll: the operation holds the address of its future, which may have been copied until now. */
 static void transfer_start(bide_transfer *transfer, bide_operation operation, void *arg)
 {
@@ -162,6 +168,10 @@ static int message_poll(bide_future *self, bide_context *cx)
 {
     bide_message *message = (bide_message *)self;
     bide_operation operation = message->transfer_.sends_ ? send_message : recv_message;
+    if (is_new(&message->transfer_) && bide_os_lacks_bytes(message->buffers_, message->buffer_count_)) {
+        message->result = BIDE_EINVAL;
+        return BIDE_READY;
+    }
     int answer = transfer_poll(&message->transfer_, cx, &message->address, operation, message);
     if (answer == BIDE_READY) message->result = message->transfer_.result_;
     return answer;
@@ -205,7 +215,7 @@ static void message_init_one(bide_message *message, bide_async *async, bool send
                              size_t length)
 {
     if (!message) return;
-    message_init(message, async, sends, NULL, 0);
+    message_init(message, data || length == 0 ? async : NULL, sends, NULL, 0);
     message->own_.base = (void *)(uintptr_t)data;
     message->own_.length = length;
 }
@@ -329,10 +339,22 @@ static bide_ssize recv_batch(void *arg, bide_fd fd)
     return moved;
 }
 
+static bool lacks_bytes(const bide_batch *batch)
+{
+    size_t count = batch->count_ < BIDE_BATCH_MOST ? batch->count_ : BIDE_BATCH_MOST;
+    for (size_t i = 0; i < count; i++)
+        if (bide_os_lacks_bytes(&batch->datagrams_[i].buffer, 1)) return true;
+    return false;
+}
+
 static int batch_poll(bide_future *self, bide_context *cx)
 {
     bide_batch *batch = (bide_batch *)self;
     bide_operation operation = batch->transfer_.sends_ ? send_batch : recv_batch;
+    if (is_new(&batch->transfer_) && lacks_bytes(batch)) {
+        batch->result = BIDE_EINVAL;
+        return BIDE_READY;
+    }
     /* The first decides how to wait: no event tells of a full peer, and none is missed by waiting for
      * time. */
     const bide_address *to = batch->datagrams_ ? &batch->datagrams_->address : NULL;

@@ -5,6 +5,8 @@
 
 #include <bide/error.h>
 
+#include <stdbool.h>
+
 /* What a descriptor is, as far as it matters for reading and writing it. */
 enum {
     BIDE_OS_SOCKET = 1u, /* writes need MSG_NOSIGNAL */
@@ -29,6 +31,14 @@ bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length);
 /* Never raise SIGPIPE. `kind` as from bide_os_kind. */
 bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t length);
 bide_ssize bide_os_writev(bide_fd fd, unsigned kind, const bide_buffer *buffers, size_t count);
+
+/* Whether a piece has bytes, and is NULL. */
+static inline bool bide_os_lacks_bytes(const bide_buffer *buffers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!buffers[i].base && buffers[i].length > 0) return true;
+    return false;
+}
 
 /* Whether the direction is ready now (a hang-up and an error count): 1, 0 or an error. */
 int bide_os_ready_now(bide_fd fd, bide_direction direction);

@@ -39,6 +39,12 @@ static bide_ssize run_own(bide_io *io)
     return result;
 }
 
+/* Of a vector. One piece is looked at when it is prepared. */
+static bool lacks_bytes(const bide_io *io)
+{
+    return bide_os_lacks_bytes(io->address_, io->length_);
+}
+
 static bide_ssize attempt(bide_io *io)
 {
     bide_fd fd = io->async_->fd;
@@ -52,8 +58,9 @@ static bide_ssize attempt(bide_io *io)
     switch (io->kind_) {
     case KIND_READ: return bide_os_read(fd, io->address_, io->length_);
     case KIND_WRITE: return bide_os_write(fd, kind, io->address_, io->length_);
-    case KIND_READV: return bide_os_readv(fd, io->address_, io->length_);
-    case KIND_WRITEV: return bide_os_writev(fd, kind, io->address_, io->length_);
+    case KIND_READV: return lacks_bytes(io) ? BIDE_EINVAL : bide_os_readv(fd, io->address_, io->length_);
+    case KIND_WRITEV:
+        return lacks_bytes(io) ? BIDE_EINVAL : bide_os_writev(fd, kind, io->address_, io->length_);
     case KIND_PEEK: return bide_os_peek(fd, io->address_, io->length_);
     default: return run_own(io);
     }
@@ -77,9 +84,10 @@ static bool is_short(const bide_io *io, bide_ssize count, uint32_t seen)
     return io->kind_ <= KIND_WRITEV && (size_t)count < wanted(io);
 }
 
-/* Whether the system does not let the call wait anyhow, so that the memory is not to be asked. */
+/* Whether the call does not wait anyhow, so that the memory is not to be asked. */
 static bool answers_at_once(const bide_io *io)
 {
+    if ((io->kind_ == KIND_READV || io->kind_ == KIND_WRITEV) && lacks_bytes(io)) return true;
     if (io->kind_ == KIND_PEEK) return !(bide_source_flags(io->async_) & BIDE_OS_SOCKET);
     return io->kind_ <= KIND_WRITEV && wanted(io) == 0;
 }
@@ -168,14 +176,20 @@ static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction di
     io->result = BIDE_ECANCELED;
 }
 
+/* Bytes at NULL would be the system's to refuse, once there is something to move; and a wait until then. */
+static inline bide_async *unless_null(bide_async *async, const void *buffer, size_t length)
+{
+    return buffer || length == 0 ? async : NULL;
+}
+
 void bide_io_read(bide_io *io, bide_async *async, void *buffer, size_t length)
 {
-    init(io, async, KIND_READ, BIDE_READ, buffer, length, NULL);
+    init(io, unless_null(async, buffer, length), KIND_READ, BIDE_READ, buffer, length, NULL);
 }
 
 void bide_io_write(bide_io *io, bide_async *async, const void *buffer, size_t length)
 {
-    init(io, async, KIND_WRITE, BIDE_WRITE, buffer, length, NULL);
+    init(io, unless_null(async, buffer, length), KIND_WRITE, BIDE_WRITE, buffer, length, NULL);
 }
 
 /* The array is read here, not by the kernel alone, which would answer BIDE_EFAULT to NULL. */
@@ -198,7 +212,7 @@ void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, 
 
 void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
 {
-    init(io, async, KIND_PEEK, BIDE_READ, buffer, length, NULL);
+    init(io, unless_null(async, buffer, length), KIND_PEEK, BIDE_READ, buffer, length, NULL);
 }
 
 static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation,
@@ -275,10 +289,10 @@ bide_ssize bide_write_with(bide_async *async, bide_operation operation, void *ar
     return bide_io_await(&io, deadline);
 }
 
-/* What a transfer of no bytes answers: no system call is made that could tell. */
-static int check(bide_async *async)
+/* What a transfer of no bytes answers, for which no system call is made that could tell, and one of bytes at NULL. */
+static int check(bide_async *async, size_t length)
 {
-    if (!async) return BIDE_EINVAL;
+    if (!async || length > 0) return BIDE_EINVAL;
     if (bide_thread_self()->in_waker) return BIDE_EDEADLK;
     int error = bide_source_pin(async, bide_source_generation(async));
     if (!error) bide_source_unpin(async);
@@ -288,7 +302,7 @@ static int check(bide_async *async)
 int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant deadline, size_t *done)
 {
     size_t count = 0;
-    int error = length == 0 ? check(async) : 0;
+    int error = length == 0 || !buffer ? check(async, length) : 0;
     while (count < length && !error) {
         bide_ssize result = bide_read(async, (char *)buffer + count, length - count, deadline);
         if (result > 0)
@@ -303,7 +317,7 @@ int bide_read_exact(bide_async *async, void *buffer, size_t length, bide_instant
 int bide_write_all(bide_async *async, const void *buffer, size_t length, bide_instant deadline, size_t *done)
 {
     size_t count = 0;
-    int error = length == 0 ? check(async) : 0;
+    int error = length == 0 || !buffer ? check(async, length) : 0;
     while (count < length && !error) {
         bide_ssize result = bide_write(async, (const char *)buffer + count, length - count, deadline);
         if (result >= 0)

@@ -82,8 +82,9 @@ static void look_inside(struct bide_wheel *wheel, struct wheel_view *view)
 {
     uint64_t coming = wheel->threaded ? atomic_load(&wheel->requests) >> 32 : 0;
     view->sleeps = bide_slots_count(&wheel->slots) + coming;
-    view->first = bide_instant_from_ns(wheel->threaded ? bide_slots_next(&wheel->slots)
-                                                       : atomic_load_explicit(&wheel->told, memory_order_relaxed));
+    view->first =
+        bide_instant_from_ns(wheel->threaded ? bide_slots_next(&wheel->slots)
+                                             : atomic_load_explicit(&wheel->told, memory_order_relaxed));
     view->now = bide_wheel_clock_now(wheel);
 }
 
