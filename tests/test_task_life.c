@@ -73,6 +73,37 @@ static int join_oneself(void *arg)
     return bide_task_join(bide_task_self(), NULL, BIDE_NEVER);
 }
 
+static int told;
+
+/* Also as a future, and by whom nobody else can join. */
+static int join_oneself_and_tell(void *arg)
+{
+    bide_task_joining joining;
+    bide_task_joining_init(&joining, bide_task_self());
+    cr_assert_ok(bide_await(&joining.future, BIDE_NEVER));
+    told = joining.result == BIDE_EDEADLK ? join_oneself(NULL) : joining.result;
+    if (arg) bide_event_set(arg);
+    return 0;
+}
+
+static int spawn_without_a_handle(void *arg)
+{
+    bide_event done;
+    (void)arg;
+    cr_assert_ok(bide_event_init(&done, BIDE_EVENT_AUTO));
+    cr_assert_ok(bide_spawn(NULL, join_oneself_and_tell, &done, NULL));
+    cr_assert_ok(bide_event_wait(&done, BIDE_NEVER));
+    cr_assert_gives(told, BIDE_EDEADLK);
+    return 0;
+}
+
+Test(task_life, oneself_cannot_be_joined_either_where_nobody_holds_the_handle)
+{
+    WITH_WORKERS(join_oneself_and_tell, NULL, 0);
+    cr_assert_gives(told, BIDE_EDEADLK);
+    WITH_WORKERS(spawn_without_a_handle, NULL, 0);
+}
+
 static int join_others(void *arg)
 {
     bide_task task;

@@ -153,9 +153,9 @@ BIDE_API void bide_task_joining_init(bide_task_joining *joining, bide_task task)
  *
  * @param[out] value what its body returned, BIDE_ECANCELED if it was cancelled before it started; may be
  * NULL.
- * @return 0; BIDE_EFREED (joined or detached before), BIDE_EDEADLK (the calling task itself), BIDE_EINVAL (no
- *   task); BIDE_ETIMEDOUT, BIDE_EAGAIN at the deadline, BIDE_ECANCELED (the caller is cancelled): it may be
- *   joined later then.
+ * @return 0; BIDE_EFREED (joined or detached before), BIDE_EDEADLK (the calling task itself, also where nobody holds
+ *   its handle), BIDE_EINVAL (no task); BIDE_ETIMEDOUT, BIDE_EAGAIN at the deadline, BIDE_ECANCELED (the caller is
+ *   cancelled): it may be joined later then.
  */
 BIDE_API int bide_task_join(bide_task task, int *value, bide_instant deadline);
 

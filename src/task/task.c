@@ -353,6 +353,12 @@ static int joining_finish(bide_task_joining *joining, int result)
     return BIDE_READY;
 }
 
+/* Also by a handle that was given up: the main task's, or one's that is detached. */
+static bool is_oneself(bide_task task)
+{
+    return task.record_ == bide_task_current() && task.generation_ == bide_record_generation(task.record_);
+}
+
 static int joining_poll(bide_future *self, bide_context *cx)
 {
     bide_task_joining *joining = (bide_task_joining *)self;
@@ -363,10 +369,11 @@ static int joining_poll(bide_future *self, bide_context *cx)
     for (;;) {
         switch (bide_record_give_up(record, generation, false, &joining->value)) {
         case BIDE_HANDED_OVER: return joining_finish(joining, 0);
-        case BIDE_HANDED_FREED: return joining_finish(joining, BIDE_EFREED);
+        case BIDE_HANDED_FREED:
+            return joining_finish(joining, is_oneself(joining->task_) ? BIDE_EDEADLK : BIDE_EFREED);
         default: break;
         }
-        if (record == bide_task_current()) return joining_finish(joining, BIDE_EDEADLK);
+        if (is_oneself(joining->task_)) return joining_finish(joining, BIDE_EDEADLK);
         if (bide_record_await(record, generation, &joining->waiter_, cx)) return BIDE_PENDING;
     }
 }
