@@ -69,11 +69,16 @@ foreach(file IN LISTS BIDE_PC_FILES)
   install(FILES "${CMAKE_CURRENT_BINARY_DIR}/${file}.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 endforeach()
 
-# gdb loads it by itself with the library, if the prefix is the one that gdb was built for or told of.
+# gdb loads it by itself with the library, if the prefix is the one that gdb was built for or told of. It looks for
+# the whole name of the library, below a folder of its own; of which the prefix is certain only when installing.
 if(BIDE_TASKS)
-  install(FILES "${CMAKE_CURRENT_SOURCE_DIR}/scripts/gdb/bide.py"
-    DESTINATION "${CMAKE_INSTALL_DATADIR}/gdb/auto-load${CMAKE_INSTALL_FULL_LIBDIR}"
-    RENAME "$<TARGET_FILE_NAME:bide_shared>-gdb.py")
+  install(CODE "
+    get_filename_component(libraries \"${CMAKE_INSTALL_LIBDIR}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+    get_filename_component(data \"${CMAKE_INSTALL_DATADIR}\" ABSOLUTE BASE_DIR \"\${CMAKE_INSTALL_PREFIX}\")
+    string(REGEX REPLACE \"^([A-Za-z]):\" \"/\\\\1\" libraries \"\${libraries}\")
+    file(INSTALL DESTINATION \"\${data}/gdb/auto-load\${libraries}\" TYPE FILE
+      RENAME \"$<TARGET_FILE_NAME:bide_shared>-gdb.py\"
+      FILES \"${CMAKE_CURRENT_SOURCE_DIR}/scripts/gdb/bide.py\")")
 endif()
 
 include(cmake/BideMan.cmake)

@@ -6,6 +6,7 @@
 #  - every global of the static libraries begins with bide_;
 #  - the shared libraries have their sonames; libbide stays loaded, and needs nothing but libc; libbide-countdown
 #    needs nothing but cJSON besides, and is left out together with its headers when it is not wanted;
+#  - gdb finds what it needs to know of tasks by the name of the library, wherever that is installed;
 #  - each public function and each header has a manual page, in which nothing is wrong;
 #  - a program builds and runs through find_package, pkg-config and add_subdirectory, shared and static; one
 #    in C++ does too;
@@ -87,6 +88,16 @@ case $needed in
 libcjson.so.*) [ "$(echo "$needed" | wc -w)" -eq 1 ] || fail "libbide-countdown.so needs $needed" ;;
 *) fail "libbide-countdown.so does not need cJSON, but $needed" ;;
 esac
+
+# --- gdb ----------------------------------------------------------------------------------------------------
+
+auto_load=$prefix/share/gdb/auto-load
+library=$(readlink -f "$prefix/lib/libbide.so")
+[ -e "$auto_load$library-gdb.py" ] || fail "no script for gdb at $auto_load$library-gdb.py"
+DESTDIR=$work/staged quietly cmake --install "$work/build" --prefix /opt/bide
+[ -e "$work/staged/opt/bide/share/gdb/auto-load/opt/bide/lib/$(basename "$library")-gdb.py" ] ||
+    fail "no script for gdb below DESTDIR"
+echo "gdb finds the script beside ${library##*/}"
 
 # --- manual pages -------------------------------------------------------------------------------------------
 
