@@ -10,13 +10,13 @@ static long tasks = 3;
 static bool fail;
 
 static const struct example_option options[] = {
-    {"--tasks", EXAMPLE_COUNT, &tasks, "N        how many others there are: 3"},
-    {"--fail", EXAMPLE_FLAG, &fail, "            the main task fails"},
+    {"--tasks", EXAMPLE_COUNT, &tasks, "how many others there are (3)"},
+    {"--fail", EXAMPLE_FLAG, &fail, "the main task fails"},
 };
 
 static const struct example_program program = {
     .name = "main_exit",
-    .synopsis = "[OPTION]…",
+    .synopsis = "[--tasks COUNT] [--fail]",
     .about = "Starts tasks that sleep for an hour, ends the main task, and prints what becomes of them.\n"
              "Exits with 0, or with 1 if the main task fails, or a task was not cleaned up.\n",
     .options = options,

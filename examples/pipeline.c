@@ -16,12 +16,12 @@ static long hashers = 4;
 
 static const struct example_option argument = {"FOLDER", EXAMPLE_STRING, &folder, ""};
 static const struct example_option options[] = {
-    {"--hashers", EXAMPLE_COUNT, &hashers, "N     how many files are read at once: 4"},
+    {"--hashers", EXAMPLE_COUNT, &hashers, "how many files are read at once (4)"},
 };
 
 static const struct example_program program = {
     .name = "pipeline",
-    .synopsis = "[OPTION]… FOLDER",
+    .synopsis = "[--hashers COUNT] FOLDER",
     .about = "Prints hash (FNV-1a, 64 bits), length and name of each file in FOLDER, in no order.\n"
              "Exits with 0, or with 1 at the first file that cannot be read.\n",
     .options = options,

@@ -15,7 +15,7 @@ static int serve(struct service *service, bide_async *client);
 static struct service service = {.connections = 1000, .drain = BIDE_SECONDS(3), .serve = serve};
 
 static const struct example_option options[] = {
-    SERVICE_OPTIONS(service, "127.0.0.1:7778", "3s"),
+    SERVICE_OPTIONS(service, "127.0.0.1:7779", "3s"),
     {"--connect", EXAMPLE_DURATION, &connect_limit, "how long a connect to HOST may take (10s)"},
     {"--idle", EXAMPLE_DURATION, &idle, "a client for which nothing moves for so long is dropped (10m)"},
 };
@@ -53,7 +53,7 @@ static int serve(struct service *unused, bide_async *client)
 int main(int argc, char **argv)
 {
     service.program = &program;
-    service.address = bide_address_loopback(7778);
+    service.address = bide_address_loopback(7779);
     example_arguments(&program, argc, argv);
     return service_main(&service);
 }
