@@ -20,7 +20,7 @@ fi
 
 build=build/valgrind
 [ -e $build/CMakeCache.txt ] || cmake --preset dev -B $build -DBIDE_TEST_STANDALONE=ON -DBIDE_BUILD_EXAMPLES=OFF
-[ $# -gt 0 ] || set -- test_fiber test_stack test_task test_task_life test_group
+[ $# -gt 0 ] || set -- test_fiber test_stack test_task test_task_life test_group test_group_room test_group_owner
 cmake --build $build --parallel "$(nproc)" --target "$@"
 
 # What needs several threads that run at once, or more time or memory than is reasonable here.
