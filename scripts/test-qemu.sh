@@ -17,8 +17,8 @@ cd "$(dirname "$0")/.."
 
 core='test_time test_heap test_poller test_poller_wait test_poller_notify test_poller_fallback test_future test_timer'
 core="$core test_fiber test_deque"
-more="$core test_error test_address test_poller_events test_event test_set test_block_on test_async test_operations \
-test_tcp test_udp test_unix test_message test_task test_races"
+more="$core test_error test_address test_address_text test_poller_events test_event test_set test_block_on test_async \
+test_operations test_tcp test_udp test_unix test_message test_task test_races"
 
 # skip <machines, or *> <test> <reason>
 skips=
