@@ -1,160 +1,15 @@
-/* Connecting to a host by its name: which address is tried when, who wins, what is left of the others, and
- * what the report says.
- *
- * The other ends are listeners of the loopback: one that accepts, a port where nobody listens (refused at
- * once), and one whose backlog is full (no answer, as from a black hole).
+/* Connecting to a host by its name: which address is tried when, who wins, and what is left of the others.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _GNU_SOURCE
-#include "test_resolve.h"
-
-#include <bide/host.h>
+#include "test_connect_host.h"
 
 #include <poll.h>
 #include <sched.h>
 
-static struct inventory before;
-
-static void begin(void)
-{
-    before = inventory_now();
-}
-
-static void end(void)
-{
-    resolver.open = true;
-    expect_nothing_left(before);
-}
-
 TestSuite(connect_host, .timeout = 60, .init = begin, .fini = end);
 
 static struct counter nobody;
-
-/* --- the other ends ------------------------------------------------------------------------------------- */
-
-/* The families' loopbacks. */
-enum family { V4, V6 };
-
-static bool has_ipv6(void)
-{
-    bide_address any = bide_address_loopback_ipv6(0);
-    bide_async *listener;
-    int error = bide_tcp_listen(&listener, &any, 0);
-    (void)bide_async_free(listener);
-    return error == 0;
-}
-
-#define NEED_IPV6()                                            \
-    do {                                                       \
-        if (!has_ipv6()) BIDE_SKIP("no IPv6 on the loopback"); \
-    } while (0)
-
-/* A socket bound to a port of the family's loopback, 0 for a free one; -1 if it is taken. */
-static int bind_to(enum family family, uint16_t port, bide_address *address)
-{
-    *address = family == V4 ? bide_address_loopback(port) : bide_address_loopback_ipv6(port);
-    size_t length;
-    const struct sockaddr *where = bide_address_sockaddr(address, &length);
-    int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_done(fd);
-    if (bind(fd, where, (socklen_t)length) != 0) {
-        (void)close(fd);
-        return -1;
-    }
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof bound;
-    cr_assert_done(getsockname(fd, (struct sockaddr *)&bound, &size));
-    cr_assert_ok(bide_address_from_system(address, &bound, size));
-    return fd;
-}
-
-/* One port on both loopbacks: [0] of IPv4, [1] of IPv6. */
-struct ends {
-    int fd[2];
-    bide_address at[2];
-    uint16_t port;
-    int fillers[64];
-    int filled;
-};
-
-static void open_ends(struct ends *ends)
-{
-    memset(ends, 0, sizeof *ends);
-    do {
-        ends->fd[0] = bind_to(V4, 0, &ends->at[0]);
-        ends->port = bide_address_port(&ends->at[0]);
-        ends->fd[1] = bind_to(V6, ends->port, &ends->at[1]);
-        if (ends->fd[1] < 0) (void)close(ends->fd[0]);
-    } while (ends->fd[1] < 0);
-}
-
-static void accept_on(struct ends *ends, enum family family)
-{
-    cr_assert_done(listen(ends->fd[family], 64));
-}
-
-/* From here on a connect to it has no answer. */
-static void swallow_on(struct ends *ends, enum family family)
-{
-    size_t length;
-    const struct sockaddr *where = bide_address_sockaddr(&ends->at[family], &length);
-    cr_assert_done(listen(ends->fd[family], 1));
-    for (bool pending = false; !pending;) {
-        int fd = socket(where->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        cr_assert_lt(ends->filled, 64, "this backlog has no end");
-        ends->fillers[ends->filled++] = fd;
-        (void)connect(fd, where, (socklen_t)length);
-        bide_async *async;
-        cr_assert_ok(bide_async_borrow(&async, fd));
-        pending = bide_wait_writable(async, bide_after(BIDE_MILLISECONDS(100))) == BIDE_ETIMEDOUT;
-        cr_assert_ok(bide_async_free(async));
-    }
-}
-
-static void close_ends(struct ends *ends)
-{
-    close_all(ends->fillers, ends->filled);
-    close_all(ends->fd, 2);
-}
-
-/* What the resolver answers: as many of these as are not NULL. */
-static void let_resolve_to(const bide_address *answers, size_t count)
-{
-    resolver.answers = answers;
-    resolver.count = count;
-}
-
-static void assert_connected_to(bide_async *conn, const bide_address *expected)
-{
-    bide_address peer;
-    cr_assert_ok(bide_async_peer_address(conn, &peer));
-    cr_assert(bide_address_equal(&peer, expected));
-    cr_assert_ok(bide_async_free(conn));
-}
-
-static void assert_text(const bide_connect_report *report, const char *format, uint16_t port)
-{
-    char text[BIDE_CONNECT_REPORT_TEXT_MAX];
-    char expected[256];
-    char *out = expected;
-    for (const char *in = format; *in; in++)
-        if (*in == '#')
-            out += sprintf(out, "%u", port);
-        else
-            *out++ = *in;
-    *out = '\0';
-    cr_assert_gt(bide_connect_report_format(report, text, sizeof text), 0);
-    char *figure = strstr(text, " after ");
-    cr_assert_not_null(figure, "%s", text);
-    /* Times are not asserted: " after 12 ms" becomes " after T". */
-    char *rest = figure + strlen(" after ");
-    rest += strspn(rest, "0123456789.");
-    cr_assert(strncmp(rest, " ms", 3) == 0 || strncmp(rest, " s", 2) == 0, "%s", text);
-    rest += rest[1] == 'm' ? 3 : 2;
-    memmove(figure + strlen(" after T"), rest, strlen(rest) + 1);
-    figure[strlen(" after ")] = 'T';
-    cr_assert_str_eq(text, expected, "%s\ninstead of\n%s", text, expected);
-}
 
 /* --- one address ---------------------------------------------------------------------------------------- */
 
@@ -373,59 +228,6 @@ Test(connect_host, the_deadline_is_kept_while_the_resolver_hangs)
     cr_assert_gives(bide_tcp_connect_host(&conn, "host.example", 80, BIDE_NOW, NULL), BIDE_EAGAIN);
 }
 
-/* --- the order ------------------------------------------------------------------------------------------ */
-
-/* All refused: all are tried, in the order in which they come. */
-static void expect_order(const char *const *given, const char *const *expected, size_t count)
-{
-    bide_address answers[MOST_ANSWERS];
-    bide_connect_report report;
-    bide_async *conn;
-    for (size_t i = 0; i < count; i++)
-        answers[i] = parsed(given[i]);
-    let_resolve_to(answers, count);
-    int error = bide_tcp_connect_host(&conn, "host.example", 1, bide_after(LONG), &report);
-    cr_assert_lt(error, 0);
-    cr_assert_eq(report.count, count, "%zu of %zu were tried", report.count, count);
-    for (size_t i = 0; i < count; i++)
-        assert_address(&report.tries[i].address, expected[i]);
-}
-
-Test(connect_host, families_take_turns_from_the_one_that_the_resolver_prefers)
-{
-    /* Port 1 of the loopback is nobody's. */
-    static const char *const given[] = {"[::1]:1", "[::ffff:127.0.0.9]:1", "[::ffff:127.0.0.8]:1",
-                                        "127.0.0.1:1", "127.0.0.2:1"};
-    static const char *const expected[] = {"[::1]:1", "127.0.0.1:1", "[::ffff:127.0.0.9]:1", "127.0.0.2:1",
-                                           "[::ffff:127.0.0.8]:1"};
-    expect_order(given, expected, 5);
-    static const char *const preferring_ipv4[] = {"127.0.0.1:1", "127.0.0.2:1", "[::1]:1"};
-    static const char *const alternating[] = {"127.0.0.1:1", "[::1]:1", "127.0.0.2:1"};
-    expect_order(preferring_ipv4, alternating, 3);
-    static const char *const alone[] = {"127.0.0.1:1", "127.0.0.2:1", "127.0.0.3:1"};
-    expect_order(alone, alone, 3);
-}
-
-Test(connect_host, no_more_addresses_are_tried_than_there_is_room_for_and_both_families_have_their_share)
-{
-    bide_address answers[MOST_ANSWERS];
-    for (int i = 0; i < MOST_ANSWERS; i++) {
-        char text[32];
-        (void)snprintf(text, sizeof text, i < 20 ? "[::ffff:127.0.1.%d]:1" : "127.0.2.%d:1", i);
-        answers[i] = parsed(text);
-    }
-    bide_connect_report report;
-    bide_async *conn;
-    let_resolve_to(answers, MOST_ANSWERS);
-    cr_assert_lt(bide_tcp_connect_host(&conn, "host.example", 1, bide_after(LONG), &report), 0);
-    cr_assert_eq(report.count, BIDE_CONNECT_TRIES);
-    cr_assert_eq(report.known, MOST_ANSWERS);
-    size_t ipv6 = 0;
-    for (size_t i = 0; i < report.count; i++)
-        ipv6 += bide_address_family(&report.tries[i].address) == BIDE_FAMILY_IPV6;
-    cr_assert_eq(ipv6, BIDE_CONNECT_TRIES / 2);
-}
-
 /* --- cancelling ----------------------------------------------------------------------------------------- */
 
 Test(connect_host, cancelling_leaves_nothing_wherever_it_is)
@@ -509,70 +311,6 @@ Test(connect_host, the_connection_joins_the_reactor_that_was_current_where_it_wa
     cr_assert_gives(bide_read(connecting.conn, &byte, 1, BIDE_NOW), BIDE_ECANCELED);
     cr_assert_ok(bide_async_free(connecting.conn));
     close_ends(&ends);
-}
-
-/* --- the report ----------------------------------------------------------------------------------------- */
-
-static void fill_report(bide_connect_report *report, size_t tries)
-{
-    memset(report, 0, sizeof *report);
-    report->result = BIDE_ETIMEDOUT;
-    report->took = BIDE_SECONDS(10.04);
-    report->resolved = true;
-    report->count = tries;
-    for (size_t i = 0; i < tries; i++) {
-        report->tries[i].address = parsed("[2001:db8:1111:2222:3333:4444:5555:6666]:65535");
-        report->tries[i].error = BIDE_EDEADLK;
-    }
-}
-
-Test(connect_host, a_report_is_one_line_of_text)
-{
-    bide_connect_report report;
-    char text[BIDE_CONNECT_REPORT_TEXT_MAX];
-    fill_report(&report, 2);
-    report.tries[0].address = parsed("[::1]:80");
-    report.tries[0].error = BIDE_ECONNREFUSED;
-    report.tries[1].address = parsed("192.0.2.1:80");
-    report.tries[1].error = BIDE_ECANCELED;
-    static const char expected[] = "timed out after 10.0 s; tried [::1]:80 refused, 192.0.2.1:80 no answer";
-    cr_assert_eq(bide_connect_report_format(&report, text, sizeof text), (int)strlen(expected));
-    cr_assert_str_eq(text, expected);
-    report.took = BIDE_MILLISECONDS(999);
-    report.tries[0].error = BIDE_ENETUNREACH;
-    cr_assert_gt(bide_connect_report_format(&report, text, sizeof text), 0);
-    cr_assert_str_eq(text,
-                     "timed out after 999 ms; tried [::1]:80 network unreachable, 192.0.2.1:80 no answer");
-}
-
-Test(connect_host, a_report_that_does_not_fit_is_an_error_and_the_room_promised_is_enough)
-{
-    bide_connect_report report;
-    char text[BIDE_CONNECT_REPORT_TEXT_MAX];
-    fill_report(&report, BIDE_CONNECT_TRIES);
-    int length = bide_connect_report_format(&report, text, sizeof text);
-    cr_assert_gt(length, 0);
-    cr_assert_eq(strlen(text), (size_t)length);
-    for (int capacity = 1; capacity <= length; capacity++) {
-        text[0] = 'x';
-        cr_assert_gives(bide_connect_report_format(&report, text, (size_t)capacity), BIDE_ENOSPC);
-        cr_assert_eq(text[0], '\0');
-    }
-    cr_assert_gives(bide_connect_report_format(&report, text, (size_t)length + 1), length);
-    cr_assert_gives(bide_connect_report_format(&report, text, 0), BIDE_EINVAL);
-    cr_assert_gives(bide_connect_report_format(&report, NULL, 10), BIDE_EINVAL);
-    cr_assert_gives(bide_connect_report_format(NULL, text, 10), BIDE_EINVAL);
-}
-
-Test(connect_host, null_is_borne)
-{
-    bide_async *conn;
-    bide_connect_report report;
-    bide_tcp_host_connecting_init(NULL, "host.example", 80, NULL);
-    bide_host_connecting_set_delay(NULL, 0);
-    cr_assert_gives(bide_tcp_connect_host(NULL, "host.example", 80, BIDE_NEVER, &report), BIDE_EINVAL);
-    cr_assert_gives(bide_tcp_connect_host(&conn, NULL, 80, BIDE_NEVER, &report), BIDE_EINVAL);
-    cr_assert_gives(report.result, BIDE_EINVAL);
 }
 
 /* --- a network of our own ------------------------------------------------------------------------------- */
