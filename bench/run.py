@@ -51,6 +51,15 @@ def counted():
     return {row[0]: float(row[2]) for row in rows if len(row) == 3}
 
 
+def missing(build):
+    """The paths, or how they begin, of programs that could not be built, with the reason: see scripts/bench.sh."""
+    try:
+        with open(os.path.join(build, "bench", "missing")) as file:
+            return [line.rstrip("\n").split(" ", 1) for line in file]
+    except FileNotFoundError:
+        return []
+
+
 def run_program(command):
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
     if done.returncode != 0:
@@ -103,6 +112,7 @@ class Bench:
         self.config = config
         self.skipped = {}
         self.counts = counted()
+        self.missing = missing(options.build)
         self.known = {}  # what a run of a program has measured for other workloads as well
         self.done = 0
         self.todo = 0
@@ -140,10 +150,14 @@ class Bench:
         for name, command in self.config["%s %s" % (kind, section[kind])].items():
             words = shlex.split(command)
             path = os.path.join(self.options.build, words[0])
-            if os.access(path, os.X_OK):
-                found[name] = [path] + words[1:]
+            # A program of an earlier build may be there all the same.
+            whys = [why for what, why in self.missing if words[0].startswith(what)]
+            if whys:
+                self.skipped[name] = whys[0]
+            elif not os.access(path, os.X_OK):
+                self.leave_out(section, name, "not built")
             else:
-                self.leave_out(section, name, "not built: its library or compiler is missing")
+                found[name] = [path] + words[1:]
         return found
 
     def measure(self, section, name, command, round_):
@@ -346,7 +360,7 @@ def main():
             print(line(row), flush=True)
         rows += found
     for name, why in bench.skipped.items():
-        print("skipped: %s: %s" % (name, why))
+        print("skipped: %s (%s)" % (name, why))
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": machine(), "seconds": options.seconds, "rows": rows,

@@ -3,11 +3,12 @@
 #
 #   sh scripts/bench.sh                       all workloads, nine pairs each: some twenty minutes
 #   sh scripts/bench.sh --quick echo wake     three pairs, of the workloads whose names begin so
-#   sh scripts/bench.sh --json FILE           writes the rows there as well
+#   sh scripts/bench.sh --json FILE           writes the rows there as well; of docs/bench/results.json
+#                                             python3 bench/report.py makes the tables and charts of docs/performance.md
 #   sh scripts/bench.sh --smoke               one short run each: whether all of it works
 #
-# On a machine that does nothing else. Peers in Rust and Go are built if their compilers are there, and their packages
-# can be had; what is missing is named and skipped. bench/README.md has the rest.
+# On a machine that does nothing else. A peer whose compiler, library or packages cannot be had is named and skipped.
+# bench/README.md has the rest.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 set -eu
@@ -15,25 +16,30 @@ cd "$(dirname "$0")/.."
 sh scripts/setup.sh bench
 
 build=build/bench
-cmake --preset release -B $build -DBIDE_BUILD_BENCH=ON -DBIDE_BUILD_TESTS=OFF -DBIDE_WERROR=ON >/dev/null
+# Libraries are looked for anew.
+cmake --preset release -B $build -U 'BENCH_LIB_*' -DBIDE_BUILD_BENCH=ON -DBIDE_BUILD_TESTS=OFF -DBIDE_WERROR=ON >/dev/null
 cmake --build $build --parallel "$(nproc)" >$build/build.log 2>&1 || {
     cat $build/build.log >&2
     exit 1
 }
 
-# attempt <what> <command…>: a peer that cannot be built is left out.
+# What is not to be run, with the reason: CMake has begun it with the libraries that it has not found. A program that an
+# earlier build has left is no measurement of today's.
+missing=$build/bench/missing
+
+# attempt <folder> <tool> <command…>: builds the peers in a folder; without the tool, or when it fails, they are left out.
 attempt() {
-    what=$1
-    shift
-    "$@" >$build/peer.log 2>&1 || echo "the peers in $what could not be built: $(tail -n 1 $build/peer.log)"
+    folder=$1 tool=$2
+    shift 2
+    if ! command -v "$tool" >/dev/null 2>&1; then
+        echo "$folder no $tool" >>$missing
+    elif ! "$@" >$build/peer.log 2>&1; then
+        echo "$folder $tool cannot build it: $(grep . $build/peer.log | tail -n 1)" >>$missing
+    fi
 }
-if command -v cargo >/dev/null 2>&1; then
-    attempt Rust cargo build --quiet --locked --release --manifest-path bench/peers/rust/Cargo.toml \
-        --target-dir $build/bench/rust
-fi
-if command -v go >/dev/null 2>&1; then
-    attempt Go go build -o $build/bench/go/echo bench/peers/go/echo.go
-fi
+attempt bench/rust/ cargo cargo build --quiet --locked --release --manifest-path bench/peers/rust/Cargo.toml \
+    --target-dir $build/bench/rust
+attempt bench/go/ go go build -o $build/bench/go/echo bench/peers/go/echo.go
 
 # The scheduler puts each program where run.py says; frequencies are the machine's own business.
 exec python3 bench/run.py --build $build "$@"

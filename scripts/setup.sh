@@ -44,6 +44,10 @@ fi
 if [ "${1-}" = bench ]; then
     has gnuplot || want gnuplot-nox
     [ -e /usr/include/boost/context/detail/fcontext.hpp ] || want libboost-context-dev
+    has wrk || want wrk
+    # Debian 12 has a cargo that reads no lock file of today beside the one that it builds browsers with.
+    has cargo || want cargo-web
+    has go || want golang-go
 fi
 
 if [ "${1-}" = all ]; then
@@ -85,6 +89,10 @@ without() {
     libcjson-dev) echo "setup: no cJSON ($1): the library bide-countdown and its program will not be built" ;;
     libclang-rt-14-dev) echo "setup: no $1: clang may bring libFuzzer itself" ;;
     libboost-context-dev) echo "setup: no boost.context ($1): no peer for the switch of tasks" ;;
+    wrk) echo "setup: no $1: no workload by HTTP" ;;
+    cargo-web) echo "setup: no cargo: no peers in Rust" ;;
+    golang-go) echo "setup: no Go ($1): no peers in Go" ;;
+    gnuplot-nox) echo "setup: no gnuplot ($1): no charts of what is measured" ;;
     libssl-dev) echo "setup: no OpenSSL ($1): the examples for TLS will not be built" ;;
     openssl | iproute2 | python3 | socat | netcat-openbsd | gdb | curl | nginx-light) echo "setup: no $1: some tests will be skipped" ;;
     *) return 1 ;;
@@ -112,7 +120,7 @@ else
 fi
 
 echo "setup: installing$missing"
-$root apt-get update -q
+$root apt-get update -q || by_hand "apt-get update has failed"
 packages=
 for package in $missing; do
     if apt-cache show "$package" >/dev/null 2>&1; then
@@ -120,6 +128,7 @@ for package in $missing; do
         continue
     fi
     plain=${package%-14}
+    plain=${plain%-web}
     if [ "$plain" != "$package" ] && apt-cache show "$plain" >/dev/null 2>&1; then
         packages="$packages $plain"
     elif ! without "$package"; then
@@ -129,4 +138,5 @@ for package in $missing; do
 done
 [ -n "$packages" ] || exit 0
 # shellcheck disable=SC2086
-$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages
+$root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages ||
+    by_hand "apt-get install has failed"
