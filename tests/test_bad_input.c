@@ -282,8 +282,8 @@ static bide_ssize send_null(bide_async *async)
     return bide_send(async, NULL, 1, BIDE_NEVER);
 }
 
-static char byte;
-static const bide_buffer with_a_hole[] = {{&byte, 1}, {NULL, 1}};
+static char letter;
+static const bide_buffer with_a_hole[] = {{&letter, 1}, {NULL, 1}};
 
 static bide_ssize read_vector(bide_async *async)
 {
@@ -352,8 +352,8 @@ Test(bad_input, bytes_at_null_are_an_error_at_once_and_nothing_is_moved)
             cr_assert_eq(result, BIDE_EINVAL, "%s gave %s", calls_with_null[i].name,
                          bide_error_name((int)result));
         }
-        cr_assert_gives(bide_read(ends[0], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
-        cr_assert_gives(bide_read(ends[1], &byte, 1, BIDE_NOW), BIDE_EAGAIN);
+        cr_assert_gives(bide_read(ends[0], &letter, 1, BIDE_NOW), BIDE_EAGAIN);
+        cr_assert_gives(bide_read(ends[1], &letter, 1, BIDE_NOW), BIDE_EAGAIN);
     }
     bide_io_read(&storage.io, ends[0], NULL, 1);
     cr_assert_gives(bide_io_await(&storage.io, BIDE_NEVER), BIDE_EINVAL);

@@ -138,6 +138,7 @@ static const struct {
     {"options", "keepalive_is_read_as_it_was_set_in_whole_seconds", no_option},
     {"options", "nodelay_is_read_as_it_was_set_and_costs_one_call", no_counts},
     {"dump", "says_why_it_could_not_be_written", no_pipe_error},
+    {"dump", "goes_past_a_wheel_that_is_locked_for_long_or_is_the_parents", no_fork},
     {"file", "is_made_of_any_descriptor_and_raises_no_signal", no_pipe_error},
     {"reactor_carried", "a_thread_that_drives_it_posts_its_wakes_to_a_loop_without_its_descriptor",
      other_back_ends},
