@@ -28,7 +28,7 @@ fi
 build=build/windows
 mkdir -p build/wine
 WINEPREFIX=$(pwd)/build/wine
-WINEDEBUG=-all
+WINEDEBUG=-all,err+all # what keeps a program from starting
 WINEDLLOVERRIDES='mscoree,mshtml=' # asks for no downloads
 DISPLAY=
 export WINEPREFIX WINEDEBUG WINEDLLOVERRIDES DISPLAY

@@ -24,12 +24,15 @@ static inline void remove_folder(void)
     cr_assert_done(rmdir(folder));
 }
 
-/* Where `name` is in the folder; several at once. */
+/* Where `name` is in the folder; so many at once. Not one thread's own: a task may go on on another one, while the
+ * compiler holds on to where the first one's were. */
+enum { PATHS = 256 };
+
 static inline const char *in_folder(const char *name)
 {
-    static _Thread_local char paths[4][sizeof folder + 300];
-    static _Thread_local unsigned next;
-    char *path = paths[next++ % 4];
+    static char paths[PATHS][sizeof folder + 300];
+    static _Atomic unsigned next;
+    char *path = paths[atomic_fetch_add(&next, 1) % PATHS];
     (void)snprintf(path, sizeof paths[0], "%s/%s", folder, name);
     return path;
 }
