@@ -59,9 +59,10 @@ def latencies(rows):
                 continue
             if who == "theirs" and name == "bide":
                 continue
-            lines.append("| %s | %s | %.2f us | %s us | %s us | %s us |" % (
+            lines.append("| %s | %s | %.2f us | %s | %s | %s |" % (
                 row["title"], name, row["cpu_ns_" + who] / 1e3,
-                *(number(row["%s_us_%s" % (part, who)]) for part in ("p50", "p99", "p999"))))
+                *(number(row[key]) + " us" if key in row else ""
+                  for key in ("%s_us_%s" % (part, who) for part in ("p50", "p99", "p999")))))
     return "\n".join(lines)
 
 

@@ -10,6 +10,7 @@ import glob
 import json
 import os
 import platform
+import re
 import resource
 import select
 import shlex
@@ -52,7 +53,7 @@ def counted():
 
 
 def missing(build):
-    """The paths, or how they begin, of programs that could not be built, with the reason: see scripts/bench.sh."""
+    """The programs that could not be built, or their folders with a slash, and the reason: see scripts/bench.sh."""
     try:
         with open(os.path.join(build, "bench", "missing")) as file:
             return [line.rstrip("\n").split(" ", 1) for line in file]
@@ -65,6 +66,38 @@ def run_program(command):
     if done.returncode != 0:
         raise Failed("%s: exit status %d: %s" % (os.path.basename(command[-1]), done.returncode, done.stderr.strip()))
     return measurements(done.stdout)
+
+
+def in_us(text):
+    """What wrk prints as a time, in microseconds."""
+    for unit, factor in (("us", 1.0), ("ms", 1e3), ("s", 1e6), ("m", 6e7)):
+        if text.endswith(unit):
+            return float(text[:-len(unit)]) * factor
+    raise Failed("no time: " + text)
+
+
+def run_wrk(prefix, address, connections, path, seconds):
+    """What wrk says of a server for HTTP, as run_program would; it takes whole seconds."""
+    command = ["wrk", "-t1", "-c" + connections, "-d%ds" % max(1, round(seconds)), "--latency",
+               "http://%s%s" % (address, path)]
+    try:
+        done = subprocess.run(prefix + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
+    except FileNotFoundError:
+        raise Failed("no wrk")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    found = {"unit": "requests/s"}
+    for line in lines:
+        if line[:1] == ["Requests/sec:"]:
+            found["value"] = float(line[1])
+        elif line[1:3] == ["requests", "in"]:
+            found["operations"] = float(line[0])
+        elif len(line) == 2 and line[0] in ("50%", "99%"):
+            found["p%s_us" % line[0][:2]] = in_us(line[1])
+        elif line[:1] == ["Non-2xx"] or line[:2] == ["Socket", "errors:"]:
+            raise Failed("wrk: " + " ".join(line))
+    if done.returncode != 0 or "value" not in found or not found.get("operations"):
+        raise Failed("wrk: exit status %d: %s" % (done.returncode, done.stdout.strip().splitlines()[-1:]))
+    return found
 
 
 class Server:
@@ -111,6 +144,7 @@ class Bench:
         self.options = options
         self.config = config
         self.skipped = {}
+        self.lost = False  # one of ours has failed
         self.counts = counted()
         self.missing = missing(options.build)
         self.known = {}  # what a run of a program has measured for other workloads as well
@@ -139,6 +173,7 @@ class Bench:
     def leave_out(self, section, name, why):
         """A subject, from this workload alone."""
         self.skipped["%s, %s" % (section.name, name)] = why
+        self.lost |= name in OURS
 
     def is_left_out(self, section, name):
         return "%s, %s" % (section.name, name) in self.skipped
@@ -151,7 +186,8 @@ class Bench:
             words = shlex.split(command)
             path = os.path.join(self.options.build, words[0])
             # A program of an earlier build may be there all the same.
-            whys = [why for what, why in self.missing if words[0].startswith(what)]
+            whys = [why for what, why in self.missing
+                    if words[0] == what or (what.endswith("/") and words[0].startswith(what))]
             if whys:
                 self.skipped[name] = whys[0]
             elif not os.access(path, os.X_OK):
@@ -160,41 +196,48 @@ class Bench:
                 found[name] = [path] + words[1:]
         return found
 
+    def drive(self, section, address, seconds, messages=None, prefix=()):
+        """The clients of a server, until the time is over or so many messages are through."""
+        load = [word.replace("{address}", address) for word in shlex.split(section["load"])]
+        if load[0] == "wrk":
+            # It counts no messages: a second for the fewest, and more for more.
+            return run_wrk(list(prefix), *load[1:], seconds if messages is None else 1 + messages // 10000)
+        program = os.path.join(self.options.build, "bench/bench_load")
+        command = list(prefix) + [program] + load + [str(seconds)] + ([] if messages is None else [str(messages)])
+        return run_program(command)[load[0]]
+
     def measure(self, section, name, command, round_):
         """One run: value, and what else is known of it. Workloads that have their programs in common share the runs."""
         seconds = str(self.options.seconds)
         if "servers" not in section:
             run = (section["programs"], name, round_)
             if run not in self.known:
-                command = [word.replace("{seconds}", seconds) for word in command]
+                command = [word.replace("{seconds}", seconds).replace("{operations}", "0") for word in command]
                 if section.get("processors") != "all":
                     command = pinned(self.options.server_cpu, command)
                 self.known[run] = run_program(command)
             return self.known[run][section.get("measure", section.name)]
         server = Server(pinned(self.options.server_cpu, command))
         try:
-            load = [word.replace("{address}", server.address) for word in shlex.split(section["load"])]
             empty, before = server.resident(), server.cpu_ns()
-            program = os.path.join(self.options.build, "bench/bench_load")
-            found = run_program(pinned(self.options.load_cpu, [program] + load + [seconds]))[load[0]]
+            found = self.drive(section, server.address, self.options.seconds, prefix=pinned(self.options.load_cpu, []))
             found["cpu_ns"] = (server.cpu_ns() - before) / float(found["operations"])
-            found["bytes"] = (server.resident() - empty) / float(load[2])
+            found["bytes"] = (server.resident() - empty) / float(shlex.split(section["load"])[2])
             return found
         finally:
             server.stop()
 
-    def system_calls(self, section, command):
-        """How many an operation needs: from two runs under strace, so that start and end are left out."""
-        if "servers" not in section:
-            return None
-        counts = []
-        for messages in (2000, 22000):
-            with tempfile.NamedTemporaryFile("r") as log:
-                server = Server(["strace", "-f", "-c", "-o", log.name] + command)
+    def traced(self, section, command, messages):
+        """The system calls of a run of so many messages under strace, and how many messages there were."""
+        with tempfile.NamedTemporaryFile("r") as log:
+            trace = ["strace", "-f", "-c", "-o", log.name]
+            if "servers" not in section:
+                words = [word.replace("{seconds}", "60").replace("{operations}", str(messages)) for word in command]
+                operations = run_program(trace + words)[section.get("measure", section.name)]["operations"]
+            else:
+                server = Server(trace + command)
                 try:
-                    load = [word.replace("{address}", server.address) for word in shlex.split(section["load"])]
-                    program = os.path.join(self.options.build, "bench/bench_load")
-                    operations = float(run_program([program] + load + ["60", str(messages)])[load[0]]["operations"])
+                    operations = self.drive(section, server.address, 60, messages)["operations"]
                 finally:
                     # To the traced one: strace writes what it has counted when that ends.
                     for child in glob.glob("/proc/%d/task/*/children" % server.process.pid):
@@ -202,9 +245,14 @@ class Bench:
                             for pid in file.read().split():
                                 os.kill(int(pid), signal.SIGTERM)
                     server.process.wait(20)
-                total = [line.split() for line in log if line.rstrip().endswith("total")]
-                counts.append((float(total[0][-3] if len(total[0]) > 4 else total[0][-2]), operations))
-        return (counts[1][0] - counts[0][0]) / (counts[1][1] - counts[0][1])
+            # % time, seconds, usecs/call, calls, …, of each call; the last line has the sum, without some columns.
+            rows = [line.split() for line in log if re.match(r" *[0-9.]+ +[0-9.]+ ", line)]
+            return sum(int(row[3]) for row in rows if row[-1] != "total"), float(operations)
+
+    def system_calls(self, section, command):
+        """How many an operation needs: from two runs under strace, so that start and end are left out."""
+        less, more = self.traced(section, command, 2000), self.traced(section, command, 22000)
+        return (more[0] - less[0]) / (more[1] - less[1])
 
     # --- Workloads ---
 
@@ -238,8 +286,9 @@ class Bench:
             for name in subjects:
                 try:
                     calls[name] = self.system_calls(section, subjects[name])
-                except (Failed, OSError, IndexError, ValueError, subprocess.TimeoutExpired) as error:
-                    self.leave_out(section, name + "'s system calls", str(error))
+                except (Failed, KeyError, OSError, IndexError, ValueError, ZeroDivisionError,
+                        subprocess.TimeoutExpired) as error:
+                    self.leave_out(section, name + "'s system calls", "%s: %s" % (type(error).__name__, error))
         return values, details, calls
 
     def rows(self, section, values, details, calls):
@@ -367,9 +416,8 @@ def main():
                        "skipped": bench.skipped}, file, indent=1)
             file.write("\n")
     # A peer that is missing is no failure; one of ours is.
-    lost = [name for name in bench.skipped if name.split(", ")[-1] in OURS]
     print("%d rows, %d skipped" % (len(rows), len(bench.skipped)))
-    return 1 if lost or not rows else 0
+    return 1 if bench.lost or not rows else 0
 
 
 if __name__ == "__main__":

@@ -39,7 +39,9 @@ attempt() {
 }
 attempt bench/rust/ cargo cargo build --quiet --locked --release --manifest-path bench/peers/rust/Cargo.toml \
     --target-dir $build/bench/rust
-attempt bench/go/ go go build -o $build/bench/go/echo bench/peers/go/echo.go
+for server in echo http; do
+    attempt bench/go/$server go go build -o $build/bench/go/$server bench/peers/go/$server.go
+done
 
 # The scheduler puts each program where run.py says; frequencies are the machine's own business.
 exec python3 bench/run.py --build $build "$@"
