@@ -10,9 +10,10 @@
 
 #define BENCH_RUNS 51
 
-/* Runs work(arg, count) BENCH_RUNS times and prints the least nanoseconds an operation, and the median. */
-static inline void bench_run(const char *name, void (*work)(void *arg, uint64_t count), void *arg,
-                             uint64_t count)
+/* Runs work(arg, count) BENCH_RUNS times and prints the least nanoseconds an operation, and the median: a line without
+ * its end. */
+static inline void bench_time(const char *name, void (*work)(void *arg, uint64_t count), void *arg,
+                              uint64_t count)
 {
     double times[BENCH_RUNS];
     for (int run = 0; run < BENCH_RUNS; run++) {
@@ -24,7 +25,14 @@ static inline void bench_run(const char *name, void (*work)(void *arg, uint64_t 
             times[place] = times[place - 1];
         times[place] = each;
     }
-    (void)printf("%s %.2f ns median=%.2f\n", name, times[0], times[BENCH_RUNS / 2]);
+    (void)printf("%s %.2f ns median=%.2f", name, times[0], times[BENCH_RUNS / 2]);
+}
+
+static inline void bench_run(const char *name, void (*work)(void *arg, uint64_t count), void *arg,
+                             uint64_t count)
+{
+    bench_time(name, work, arg, count);
+    (void)puts("");
 }
 
 #endif

@@ -1,36 +1,26 @@
 /* The hot paths, one after the other, for scripts/check-counts.sh to count instructions and atomic operations
  * under callgrind. Each subject runs once before its marks, so that what is made at first use is there, and
  * does the same each time: one thread, deadlines drawn from a fixed seed, no wait that the clock decides on.
+ * counts_task.c has those of tasks.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
-#include "os/compiler.h"
-#include "task/context.h"
+#include "counts.h"
+
 #include "timer/heap.h"
 #include "timer/slots.h"
 
 #include <bide.h>
 #include <bide/wheel.h>
 
-#include <stdalign.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
-#include <valgrind/callgrind.h>
 
 #define TIMERS 10000
 #define MESSAGE 64
 #define MESSAGES 100
 #define SPAN BIDE_SECONDS(60)
-
-static void must(bool good)
-{
-    if (good) return;
-    (void)fprintf(stderr, "bench_counts: wrong result\n");
-    exit(1);
-}
 
 static uint64_t random_number(void)
 {
@@ -40,15 +30,6 @@ static uint64_t random_number(void)
     state ^= state << 17;
     return state;
 }
-
-/* The part of the counts that ends here is that of `operations`. */
-#define BEGIN() CALLGRIND_ZERO_STATS
-#define END(name, operations)                                 \
-    do {                                                      \
-        CALLGRIND_DUMP_STATS_AT(name "/" STRING(operations)); \
-    } while (0)
-#define STRING(x) STRING_(x)
-#define STRING_(x) #x
 
 /* --- reading, writing, waking ---------------------------------------------------------------------------- */
 
@@ -326,131 +307,11 @@ static void count_wheel(void)
     must(bide_wheel_free(wheel) == 0);
 }
 
-/* --- tasks ----------------------------------------------------------------------------------------------- */
-
-#define CROWD 100
-#define YIELDS 100
-
-static struct bide_fiber thread, peer;
-static alignas(64) char stack[65536];
-
-static BIDE_OS_NOINLINE void switch_often(struct bide_fiber *from, struct bide_fiber *to, uint64_t count)
-{
-    for (; count > 0; count--)
-        bide_fiber_switch(from, to);
-}
-
-static void switch_back(void *arg)
-{
-    (void)arg;
-    switch_often(&peer, &thread, UINT64_MAX);
-}
-
-static void count_switch(void)
-{
-    bide_fiber_adopt(&thread);
-    bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, false);
-    switch_often(&thread, &peer, 1);
-    BEGIN();
-    switch_often(&thread, &peer, 500);
-    END("switch", 1000);
-}
-
-static int nothing(void *arg)
-{
-    (void)arg;
-    return 0;
-}
-
-static int yield_for_long(void *arg)
-{
-    (void)arg;
-    for (int i = 0; i < YIELDS; i++)
-        must(bide_yield() == 0);
-    return 0;
-}
-
-static bide_task tasks[CROWD];
-static void spawn_all(bide_task_function function)
-{
-    for (int i = 0; i < CROWD; i++)
-        must(bide_spawn(&tasks[i], function, NULL, NULL) == 0);
-}
-
-static void join_all(void)
-{
-    for (int i = 0; i < CROWD; i++)
-        must(bide_task_join(tasks[i], NULL, BIDE_NEVER) == 0);
-}
-
-static bide_channel channel;
-
-static int send_all(void *arg)
-{
-    uint64_t count = *(const uint64_t *)arg;
-    for (uint64_t i = 0; i < count; i++)
-        must(bide_channel_send(&channel, &i, BIDE_NEVER) == 0);
-    return 0;
-}
-
-static void receive_all(uint64_t count)
-{
-    uint64_t value;
-    must(bide_spawn(&tasks[0], send_all, &count, NULL) == 0);
-    for (uint64_t i = 0; i < count; i++)
-        must(bide_channel_receive(&channel, &value, BIDE_NEVER) == 0 && value == i);
-    must(bide_task_join(tasks[0], NULL, BIDE_NEVER) == 0);
-}
-
-static void open_channel(size_t capacity)
-{
-    must(bide_channel_init(&channel, sizeof(uint64_t), capacity, NULL) == 0);
-    receive_all(1000);
-}
-
-static int count_tasks(void *arg)
-{
-    (void)arg;
-    for (int round = 0; round < 2; round++) {
-        BEGIN();
-        for (int i = 0; i < CROWD; i++) {
-            must(bide_spawn(&tasks[0], nothing, NULL, NULL) == 0);
-            must(bide_task_join(tasks[0], NULL, BIDE_NEVER) == 0);
-        }
-        if (round) END("spawn-and-join", CROWD);
-    }
-    for (int round = 0; round < 2; round++) {
-        BEGIN();
-        spawn_all(nothing);
-        join_all();
-        if (round) END("spawn-and-join-of-a-crowd", CROWD);
-    }
-    /* A hundred yields of a hundred tasks. */
-    spawn_all(yield_for_long);
-    BEGIN();
-    join_all();
-    END("yield", 10000);
-
-    open_channel(0);
-    BEGIN();
-    receive_all(1000);
-    END("rendezvous-message", 1000);
-    must(bide_channel_fini(&channel) == 0);
-    open_channel(64);
-    BEGIN();
-    receive_all(1000);
-    END("channel-message", 1000);
-    must(bide_channel_fini(&channel) == 0);
-    return 0;
-}
-
 int main(void)
 {
-    bide_run_options one = {.workers = 1};
     count_io();
     count_timers();
     count_wheel();
-    count_switch();
-    must(bide_run(count_tasks, NULL, &one) == 0);
+    count_tasks();
     return 0;
 }

@@ -2,7 +2,7 @@
  * costs that nobody else wants. An operation is one message, from its send to its receive; or one lock and its unlock.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include <bide/sync.h>
 #include <bide/task.h>
@@ -108,11 +108,12 @@ static void acquire_and_release(void *arg, uint64_t count)
     }
 }
 
-static void with_capacity(const char *name, size_t capacity, void (*work)(void *arg, uint64_t count))
+static void with_capacity(const char *name, const char *operation, size_t capacity,
+                          void (*work)(void *arg, uint64_t count))
 {
     if (bide_channel_init(&channel, sizeof(uint64_t), capacity, NULL) != 0) return;
     if (bide_channel_init(&back, sizeof(uint64_t), capacity, NULL) != 0) return;
-    bench_run(name, work, NULL, MESSAGES);
+    bench_run_counted(name, operation, work, NULL, MESSAGES);
     (void)bide_channel_fini(&channel);
     (void)bide_channel_fini(&back);
 }
@@ -120,16 +121,16 @@ static void with_capacity(const char *name, size_t capacity, void (*work)(void *
 static int run_all(void *arg)
 {
     (void)arg;
-    with_capacity("rendezvous", 0, receive_all);
-    with_capacity("rendezvous-back", 0, ask_all);
-    with_capacity("rendezvous-select", 0, select_all);
-    with_capacity("bounded-1", 1, receive_all);
-    with_capacity("bounded-64", 64, receive_all);
-    with_capacity("unbounded", BIDE_CHANNEL_UNBOUNDED, receive_all);
-    with_capacity("bounded-now", 64, send_and_receive);
-    bench_run("mutex", lock_and_unlock, NULL, MESSAGES);
-    bench_run("rwlock-read", read_and_unlock, NULL, MESSAGES);
-    bench_run("semaphore", acquire_and_release, NULL, MESSAGES);
+    with_capacity("rendezvous", "rendezvous-message", 0, receive_all);
+    with_capacity("rendezvous-back", "rendezvous-there-and-back", 0, ask_all);
+    with_capacity("rendezvous-select", "rendezvous-by-a-select", 0, select_all);
+    with_capacity("bounded-1", "channel-message-of-1", 1, receive_all);
+    with_capacity("bounded-64", "channel-message", 64, receive_all);
+    with_capacity("unbounded", "channel-message-unbounded", BIDE_CHANNEL_UNBOUNDED, receive_all);
+    with_capacity("bounded-now", "channel-message-now", 64, send_and_receive);
+    bench_run_counted("mutex", "mutex", lock_and_unlock, NULL, MESSAGES);
+    bench_run_counted("rwlock-read", "rwlock-read", read_and_unlock, NULL, MESSAGES);
+    bench_run_counted("semaphore", "semaphore", acquire_and_release, NULL, MESSAGES);
     return 0;
 }
 

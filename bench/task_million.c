@@ -3,7 +3,7 @@
  *   bench_task_million [TASKS [WORKERS]]
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include <bide.h>
 
@@ -44,9 +44,10 @@ static int wait_for_start(void *arg)
     return bide_event_wait(arg, BIDE_NEVER);
 }
 
-static void report(const char *what, bide_instant began)
+static void report(const char *what, const char *operation, bide_instant began)
 {
-    (void)printf("%s %.1f ns\n", what, (double)bide_instant_since(bide_now(), began) / (double)crowd.tasks);
+    (void)printf("%s %.1f ns", what, (double)bide_instant_since(bide_now(), began) / (double)crowd.tasks);
+    bench_end_counted(operation);
 }
 
 static int hold_all(void *arg)
@@ -66,7 +67,7 @@ static int hold_all(void *arg)
     do
         if (bide_yield() != 0 || bide_scheduler_stats_read(bide_scheduler_current(), &stats) != 0) return 1;
     while (stats.total.switches < crowd.tasks);
-    report("spawn-block", began);
+    report("spawn-block", "spawn-and-block", began);
     (void)printf("resident %.0f bytes page_tables=%.0f\n",
                  (double)(resident() - before) / (double)crowd.tasks,
                  (double)(page_tables() - tables) / (double)crowd.tasks);
@@ -74,7 +75,7 @@ static int hold_all(void *arg)
     bide_event_set(&crowd.start);
     for (size_t i = 0; i < crowd.tasks; i++)
         if (bide_task_join(crowd.all[i], NULL, BIDE_NEVER) != 0) return 1;
-    report("wake-join", began);
+    report("wake-join", "wake-and-join", began);
     return 0;
 }
 

@@ -1,12 +1,13 @@
 /* How much faster two workers are than one with tasks that compute: in alternation, PAIRS times (9), of which the
  * median ratio is printed with the lowest and the highest. Tasks that live long and yield after some 40 us (scale), and
  * short ones that the main task spawns and joins by the batch (scale-20us and so on). What the machine has to give is
- * measured by two plain threads (scale-threads).
+ * measured by two plain threads (scale-threads). An operation is what lies between two yields, or a task's life; the
+ * least nanoseconds of one are printed, with the computing, for one worker and for two.
  *
  *   bench_task_scale [PAIRS]
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include "os/thread.h"
 
@@ -24,14 +25,15 @@ static _Atomic uint64_t result;
 
 struct load {
     const char *name;
+    const char *counted; /* of an operation: counts.txt */
     unsigned steps;
     bool yields;
 };
 
-static const struct load loads[] = {{"scale", 20000, true},
-                                    {"scale-20us", 10000, false},
-                                    {"scale-5us", 2500, false},
-                                    {"scale-1us", 500, false}};
+static const struct load loads[] = {{"scale", "yield", 20000, true},
+                                    {"scale-20us", "spawn-and-join-of-a-crowd", 10000, false},
+                                    {"scale-5us", "spawn-and-join-of-a-crowd", 2500, false},
+                                    {"scale-1us", "spawn-and-join-of-a-crowd", 500, false}};
 
 static uint64_t compute(uint64_t x, unsigned steps)
 {
@@ -119,16 +121,25 @@ static int by_size(const void *a, const void *b)
 static void measure(double (*run)(unsigned workers, const struct load *load), const char *name,
                     const struct load *load, int pairs)
 {
-    double ratios[MOST_PAIRS];
+    double ratios[MOST_PAIRS], least[2] = {0, 0};
     for (int i = 0; i < pairs; i++) {
         double two = i % 2 ? run(2, load) : 0;
         double one = run(1, load);
         if (i % 2 == 0) two = run(2, load);
         ratios[i] = one / two;
+        if (i == 0 || one < least[0]) least[0] = one;
+        if (i == 0 || two < least[1]) least[1] = two;
     }
     qsort(ratios, (size_t)pairs, sizeof *ratios, by_size);
-    (void)printf("%s %.3f times least=%.2f most=%.2f pairs=%d\n", name, ratios[pairs / 2], ratios[0],
+    (void)printf("%s %.3f times least=%.2f most=%.2f pairs=%d", name, ratios[pairs / 2], ratios[0],
                  ratios[pairs - 1], pairs);
+    if (!load) {
+        (void)puts("");
+        return;
+    }
+    double operations = (double)ALL_STEPS / load->steps;
+    (void)printf(" one_ns=%.1f two_ns=%.1f", least[0] / operations, least[1] / operations);
+    bench_end_counted(load->counted);
 }
 
 int main(int argc, char **argv)

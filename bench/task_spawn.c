@@ -3,7 +3,7 @@
  *   bench_task_spawn [WORKERS]
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include <bide.h>
 
@@ -52,9 +52,9 @@ static void spawn_detached(void *arg, uint64_t count)
 static int measure(void *arg)
 {
     (void)arg;
-    bench_run("spawn-join", spawn_and_join, NULL, 10000);
-    bench_run("spawn-join-100", spawn_many_and_join, NULL, 10000);
-    bench_run("spawn-detached", spawn_detached, NULL, 10000);
+    bench_run_counted("spawn-join", "spawn-and-join", spawn_and_join, NULL, 10000);
+    bench_run_counted("spawn-join-100", "spawn-and-join-of-a-crowd", spawn_many_and_join, NULL, 10000);
+    bench_run_counted("spawn-detached", "spawn-detached", spawn_detached, NULL, 10000);
     return 0;
 }
 

@@ -1,6 +1,6 @@
 /* A switch between two fibers, with the modes of the thread and with their own.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include "os/compiler.h"
 #include "task/context.h"
@@ -55,9 +55,9 @@ int main(void)
 {
     bide_fiber_adopt(&thread);
     bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, false);
-    bench_run("switch", there_and_back, NULL, SWITCHES);
+    bench_run_counted("switch", "switch", there_and_back, NULL, SWITCHES);
     bide_fiber_make(&peer, stack, sizeof stack, switch_back, NULL, true);
-    bench_run("switch-modes", there_and_back, NULL, SWITCHES);
-    bench_run("fiber-life", make_run_and_end, NULL, SWITCHES / 4);
+    bench_run_counted("switch-modes", "switch-of-modes", there_and_back, NULL, SWITCHES);
+    bench_run_counted("fiber-life", "fiber-life", make_run_and_end, NULL, SWITCHES / 4);
     return 0;
 }

@@ -3,7 +3,7 @@
  *   bench_task_yield [WORKERS]
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "bench.h"
+#include "counted.h"
 
 #include <bide.h>
 
@@ -102,11 +102,11 @@ static void play_with_a_deadline(void *arg, uint64_t count)
 static int measure(void *arg)
 {
     (void)arg;
-    bench_run("yield-alone", yield_alone, NULL, 50000);
-    bench_run("yield-2", yield_in_twos, NULL, 50000);
-    bench_run("yield-64", yield_in_a_crowd, NULL, 50000);
-    bench_run("wake-wait", play_for_ever, NULL, 10000);
-    bench_run("wake-wait-deadline", play_with_a_deadline, NULL, 10000);
+    bench_run_counted("yield-alone", "yield-alone", yield_alone, NULL, 50000);
+    bench_run_counted("yield-2", "yield", yield_in_twos, NULL, 50000);
+    bench_run_counted("yield-64", "yield", yield_in_a_crowd, NULL, 50000);
+    bench_run_counted("wake-wait", "wake-and-wait", play_for_ever, NULL, 10000);
+    bench_run_counted("wake-wait-deadline", "wake-and-wait-until", play_with_a_deadline, NULL, 10000);
     return 0;
 }
 
