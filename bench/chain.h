@@ -2,8 +2,10 @@
  * passed on to the next. With many links and some active it is libevent's own benchmark (N. Provos, test/bench.c in
  * libevent's source), with a TCP pair for two links ping-pong.
  *
- *   PROGRAM pairs [SECONDS [LINKS [ACTIVE]]]     one byte through Unix socket pairs: ns a hop
- *   PROGRAM pingpong [SECONDS]                   64 bytes through one TCP connection: hops a second
+ *   PROGRAM pairs [SECONDS [HOPS [LINKS [ACTIVE]]]]     one byte through Unix socket pairs: ns a hop
+ *   PROGRAM pingpong [SECONDS [HOPS]]                   64 bytes through one TCP connection: hops a second
+ *
+ * With HOPS other than 0 it ends after so many, so that what they take can be counted.
  *
  * A program sets chain_watch up and calls chain_main; it reads what has come, or has chain_pass read it.
  *
@@ -13,6 +15,7 @@
 
 #include "peers/peer.h"
 
+#include <inttypes.h>
 #include <sys/resource.h>
 
 struct chain_link {
@@ -91,8 +94,9 @@ static int chain_main(int argc, char **argv)
 {
     bool pings = argc > 1 && strcmp(argv[1], "pingpong") == 0;
     double seconds = argc > 2 ? strtod(argv[2], NULL) : 1;
-    size_t active = pings ? 1 : argc > 4 ? (size_t)strtoul(argv[4], NULL, 10) : 100;
-    link_count = pings ? 2 : argc > 3 ? (size_t)strtoul(argv[3], NULL, 10) : 1000;
+    uint64_t most = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
+    size_t active = pings ? 1 : argc > 5 ? (size_t)strtoul(argv[5], NULL, 10) : 100;
+    link_count = pings ? 2 : argc > 4 ? (size_t)strtoul(argv[4], NULL, 10) : 1000;
     message_size = pings ? 64 : 1;
     links = calloc(link_count, sizeof *links);
     peer_check(links && active > 0 && active <= link_count, "links");
@@ -107,8 +111,9 @@ static int chain_main(int argc, char **argv)
 
     uint64_t hops = 0;
     int64_t started = peer_now(), now = started;
-    while (now < started + (int64_t)(seconds * 1e9)) {
+    while (now < started + (int64_t)(seconds * 1e9) && (most == 0 || hops < most)) {
         uint64_t more = 10 * link_count > 10000 ? 10 * link_count : 10000;
+        if (most > 0) more = most > active ? most - active : 0;
         hops_left = more;
         messages_under_way = active;
         for (size_t i = 0; i < active; i++)
@@ -119,9 +124,9 @@ static int chain_main(int argc, char **argv)
     }
     double each = (double)(now - started) / (double)hops;
     if (pings)
-        (void)printf("pingpong %.0f hops/s\n", 1e9 / each);
+        (void)printf("pingpong %.0f hops/s operations=%" PRIu64 "\n", 1e9 / each, hops);
     else
-        (void)printf("chain %.1f ns\n", each);
+        (void)printf("chain %.1f ns operations=%" PRIu64 "\n", each, hops);
     return 0;
 }
 
