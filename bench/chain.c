@@ -9,7 +9,7 @@ struct receiver {
     bide_async *in;
     bide_io io;
     bide_set_member member;
-    char bytes[4096]; /* more than comes: so a count tells that there is no more */
+    char bytes[128]; /* more than comes: so a count tells that there is no more */
 };
 
 static bide_set set;

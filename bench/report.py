@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes of docs/bench/results.json, which scripts/bench.sh --json writes, the tables of docs/performance.md and the
-charts beside it (with gnuplot).
+"""Makes of docs/bench/results.json, which scripts/bench.sh --json writes, the tables of docs/performance.md, what the
+readme says of it, and the charts (with gnuplot).
 
     python3 bench/report.py
 
@@ -18,8 +18,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 DOCS = os.path.join(HERE, "..", "docs")
 
 
-# Ours first, the limit grey where there is one.
-COLOURS = ["#0b5fa5", "#8a8a8a", "#59a14f", "#e8a33d", "#d9d04c", "#c2497f", "#d6604d", "#4bb3c4", "#b9a3d0", "#6b4f3a"]
+README = os.path.join(HERE, "..", "README.md")
+
+# The limit is grey. What is not here has one of the others, in order.
+COLOURS = {
+    "bide": "#0b5fa5", "bide-tasks": "#6fa8dc", "epoll": "#8a8a8a", "libev": "#59a14f", "libuv": "#e8a33d",
+    "libevent": "#d9d04c", "smol": "#c2497f", "tokio": "#d6604d", "go": "#4bb3c4", "threads": "#b9a3d0",
+}
+OTHERS = ["#6b4f3a", "#2f4b3c", "#7a1f5c", "#3b3b98", "#a0522d", "#008080"]
+
+
+def colours(subjects):
+    unknown = [subject for subject in subjects if subject not in COLOURS]
+    return [COLOURS.get(subject) or OTHERS[unknown.index(subject) % len(OTHERS)] for subject in subjects]
 
 
 def number(value):
@@ -66,10 +77,108 @@ def latencies(rows):
     return "\n".join(lines)
 
 
+def memory(rows):
+    """Bytes, of all subjects side by side; goals and what was seen elsewhere are in the table of rows."""
+    seen = {}
+    for row in rows:
+        if row["unit"] != "bytes":
+            continue
+        of = seen.setdefault(row["title"], {})
+        of[row["subject"]] = row["ours"]
+        if not row["peer"].endswith("*"):
+            of[row["peer"]] = row["theirs"]
+    lines = ["| what | bytes |", "|---|---|"]
+    for title, values in seen.items():
+        lines.append("| %s | %s |" % (title, ", ".join("%s %s" % (name, "{:,.0f}".format(value))
+                                                        for name, value in values.items())))
+    return "\n".join(lines)
+
+
+def wanted(section):
+    """The goals of a workload: how ours is to stand to each peer."""
+    pairs = (goal.split() for goal in section.get("goal", "").split(",") if goal.strip())
+    return {peer: float(value) for peer, value in pairs}
+
+
+def met(row, goal):
+    """With as many digits as are shown."""
+    ratio = round(row["ratio"], 2)
+    return ratio >= goal if row["better"] == "higher" else ratio <= goal
+
+
+def goals(rows, config):
+    """Each goal: reached, or not."""
+    seen = {}
+    for row in rows:
+        section = config[row["workload"]] if row["workload"] in config else {}
+        goal = wanted(section).get(row["peer"].rstrip("*"))
+        if row["subject"] == "bide-tasks":
+            goal = float(section["tasks_goal"]) if "tasks_goal" in section else None
+        elif row["peer"] == "goal*":
+            goal = 1.0
+        if goal is not None:
+            title = row["title"] if row["subject"] == "bide" else "in tasks: " + row["title"]
+            text = "%s %.2f (%s %.2f)" % (row["peer"].rstrip("*"), row["ratio"],
+                                          "\u2265" if row["better"] == "higher" else "\u2264", goal)
+            if row["peer"] == "goal*":
+                text = "%s of %s %s" % (number(row["ours"]), number(row["theirs"]), row["unit"])
+            seen.setdefault(title, ([], []))[0 if met(row, goal) else 1].append(text)
+        if row["peer"] == "epoll" and "goal" in section and "system_calls_ours" in row and "system_calls_theirs" in row:
+            ours, theirs = row["system_calls_ours"], row["system_calls_theirs"]
+            seen.setdefault(row["title"], ([], []))[0 if round(ours - theirs, 2) <= 0.01 else 1].append(
+                "system calls %.2f, epoll %.2f" % (ours, theirs))
+    lines = ["| workload | reached | not reached |", "|---|---|---|"]
+    for title, (yes, no) in seen.items():
+        lines.append("| %s | %s | %s |" % (title, "; ".join(yes), "; ".join(no)))
+    all_met = sum(len(yes) for yes, _ in seen.values())
+    return "%d of %d are reached.\n\n%s" % (all_met, sum(len(yes) + len(no) for yes, no in seen.values()),
+                                         "\n".join(lines))
+
+
+NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+
+def rounds(result):
+    count = max(row["runs"] for row in result["rows"])
+    text = "%s round%s, %g s a run" % (NUMBERS[count] if count < len(NUMBERS) else count, "" if count == 1 else "s",
+                                       result["seconds"])
+    if "took" in result:
+        text += ", %d minutes in all" % round(result["took"] / 60)
+    return text
+
+
 def machine(result):
     of = result["machine"]
-    return "%s, %d processors%s, %s." % (of["processor"], of["processors"],
-                                         " of a virtual machine" if of["virtual"] else "", of["system"])
+    return "%s, %d processors%s, %s" % (of["processor"], of["processors"],
+                                        " of a virtual machine" if of["virtual"] else "", of["system"])
+
+
+def readme(result, rows):
+    """The chart's caption, and the servers' line beside it."""
+    lines = ["![Rates of servers beside raw epoll](docs/bench/echo.svg)", "",
+             "Servers on one processor, clients on another one: rates beside those of the smallest program on raw epoll, which",
+             "is 1. Measured on %s:" % machine(result),
+             "%s; medians." % rounds(result), ""]
+    ratios = {}
+    for row in rows:
+        if row["workload"] == "echo-64B-64" and row["subject"] == "bide" and not row["peer"].startswith("bide"):
+            ratios[row["peer"]] = row["ratio"]
+    if ratios:
+        lines += ["Ours over theirs, messages of 64 bytes by 64 connections: " +
+                  ", ".join("%s %.2f" % pair for pair in ratios.items()) + "."]
+    return "\n".join(lines)
+
+
+def fill(path, parts):
+    """Between `<!-- name -->` and `<!-- name ends -->`."""
+    with open(path) as file:
+        page = file.read()
+    for name, text in parts.items():
+        begin, end = "<!-- %s -->" % name, "<!-- %s ends -->" % name
+        head, rest = page.split(begin)
+        page = head + begin + "\n" + text + "\n" + end + rest.split(end)[1]
+    with open(path, "w") as file:
+        file.write(page)
 
 
 def chart(name, title, label, rows, relative_to, logarithmic):
@@ -107,8 +216,11 @@ plot %s
 """ % (os.path.join(DOCS, "bench", name + ".svg"), title, label,
             "set logscale y" if logarithmic else "set yrange [0:*]",
             ", ".join('"%s" using %d:xtic(1) title "%s" noenhanced lc rgb "%s"' % (data, i + 2, subject, colour)
-                      for i, (subject, colour) in enumerate(zip(subjects, COLOURS))))
-        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+                      for i, (subject, colour) in enumerate(zip(subjects, colours(subjects)))))
+        try:
+            subprocess.run(["gnuplot"], input=script, text=True, check=True)
+        except FileNotFoundError:
+            print("no gnuplot: %s.svg is as it was" % name)
 
 
 def main():
@@ -119,23 +231,21 @@ def main():
     config.optionxform = str
     with open(os.path.join(HERE, "workloads.ini")) as file:
         config.read_file(file)
-    charted = {name: [row for row in rows if config[row["workload"]].get("chart") == name
-                      and not row["peer"].endswith("*")] for name in ("echo", "timers")}
+    charted = {"echo": [], "timers": []}
+    for row in rows:
+        # A workload that is no more, in results that are older, has no chart.
+        name = config[row["workload"]].get("chart") if row["workload"] in config else None
+        if name in charted and not row["peer"].endswith("*") and row["peer"] != "http_server":
+            charted[name].append(row)
     chart("echo", "Rates of servers, raw epoll = 1", "more is better", charted["echo"], "epoll", False)
     chart("timers", "A million timers, ns an operation", "less is better", charted["timers"], None, True)
 
-    parts = {"machine": machine(result), "rows": table(rows), "system calls": system_calls(rows),
-             "latencies": latencies(rows),
-             "skipped": "\n".join("- %s: %s" % pair for pair in result["skipped"].items()) or "Nothing was."}
-    path = os.path.join(DOCS, "performance.md")
-    with open(path) as file:
-        page = file.read()
-    for name, text in parts.items():
-        begin, end = "<!-- %s -->" % name, "<!-- %s ends -->" % name
-        head, rest = page.split(begin)
-        page = head + begin + "\n" + text + "\n" + end + rest.split(end)[1]
-    with open(path, "w") as file:
-        file.write(page)
+    skipped = "\n".join("- %s: %s" % pair for pair in result["skipped"].items())
+    fill(os.path.join(DOCS, "performance.md"), {
+        "machine": machine(result) + "; " + rounds(result) + ".", "goals": goals(rows, config), "rows": table(rows),
+        "system calls": system_calls(rows), "memory": memory(rows), "latencies": latencies(rows),
+        "skipped": skipped or "Nothing was."})
+    fill(README, {"bench": readme(result, rows)})
 
 
 if __name__ == "__main__":

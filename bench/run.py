@@ -127,8 +127,9 @@ class Server:
         return max(total, least)
 
     def resident(self):
-        with open("/proc/%d/statm" % self.process.pid) as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+        """The most so far: at the end of a run the clients have gone already."""
+        with open("/proc/%d/status" % self.process.pid) as file:
+            return int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) * 1024
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -220,7 +221,8 @@ class Bench:
         server = Server(pinned(self.options.server_cpu, command))
         try:
             empty, before = server.resident(), server.cpu_ns()
-            found = self.drive(section, server.address, self.options.seconds, prefix=pinned(self.options.load_cpu, []))
+            least = min(self.options.seconds, section.getfloat("seconds", self.options.seconds))
+            found = self.drive(section, server.address, least, prefix=pinned(self.options.load_cpu, []))
             found["cpu_ns"] = (server.cpu_ns() - before) / float(found["operations"])
             found["bytes"] = (server.resident() - empty) / float(shlex.split(section["load"])[2])
             return found
@@ -292,6 +294,26 @@ class Bench:
         return values, details, calls
 
     def rows(self, section, values, details, calls):
+        rows = self.compared(section, values)
+        for row in rows:
+            if section.get("counted") in self.counts:
+                row["atomics"] = self.counts[section["counted"]]
+            for name, which in (("ours", row["subject"]), ("theirs", row["peer"])):
+                if which in calls:
+                    row["system_calls_" + name] = calls[which]
+                for key in ("cpu_ns", "p50_us", "p99_us", "p999_us"):
+                    known = [float(found[key]) for found in details.get(which, []) if key in found]
+                    if known:
+                        row["%s_%s" % (key, name)] = statistics.median(known)
+        if section.getboolean("memory", False):
+            bytes_of = {name: [found["bytes"] for found in runs if "bytes" in found] for name, runs in details.items()}
+            rows += [dict(row, workload=section.name + "-memory", unit="bytes", better="lower",
+                          title="resident memory of a connection: " + row["title"])
+                     for row in self.compared(section, bytes_of)]
+        return rows
+
+    def compared(self, section, values):
+        """Ours with each peer, run by run."""
         rows = []
         for subject in OURS:
             for peer in values:
@@ -303,7 +325,7 @@ class Bench:
                 if not pairs:
                     continue
                 ratios = sorted(a / b for a, b in pairs)
-                row = {
+                rows.append({
                     "workload": section.name,
                     "title": section.get("title", section.name),
                     "unit": section["unit"],
@@ -315,19 +337,7 @@ class Bench:
                     "ratio": statistics.median(ratios),
                     "spread": [ratios[0], ratios[-1]],
                     "runs": len(pairs),
-                }
-                if section.get("counted") in self.counts:
-                    row["atomics"] = self.counts[section["counted"]]
-                for name, which in (("ours", subject), ("theirs", peer)):
-                    if which in calls:
-                        row["system_calls_" + name] = calls[which]
-                    for key in ("cpu_ns", "p50_us", "p99_us", "p999_us", "bytes"):
-                        if key == "bytes" and not section.getboolean("memory", False):
-                            continue
-                        known = [float(found[key]) for found in details.get(which, []) if key in found]
-                        if known:
-                            row["%s_%s" % (key, name)] = statistics.median(known)
-                rows.append(row)
+                })
         return rows
 
 
@@ -372,10 +382,12 @@ def main():
     parser.add_argument("workload", nargs="*", help="those alone, or those whose names begin so; all without")
     parser.add_argument("--quick", action="store_true", help="three pairs instead of nine")
     parser.add_argument("--smoke", action="store_true", help="one short run each: do all of them work?")
+    parser.add_argument("--rounds", type=int, help="so many pairs")
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "bench"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.4) if options.quick else (9, 0.5)
+    options.runs = options.rounds or options.runs
     if options.json:
         # Now rather than after half an hour: whether it can be written.
         os.makedirs(os.path.dirname(os.path.abspath(options.json)), exist_ok=True)
@@ -410,13 +422,14 @@ def main():
         rows += found
     for name, why in bench.skipped.items():
         print("skipped: %s (%s)" % (name, why))
+    took = time.monotonic() - bench.started
     if options.json:
         with open(options.json, "w") as file:
-            json.dump({"machine": machine(), "seconds": options.seconds, "rows": rows,
+            json.dump({"machine": machine(), "seconds": options.seconds, "took": round(took), "rows": rows,
                        "skipped": bench.skipped}, file, indent=1)
             file.write("\n")
     # A peer that is missing is no failure; one of ours is.
-    print("%d rows, %d skipped" % (len(rows), len(bench.skipped)))
+    print("%d rows, %d skipped, in %d:%02d" % (len(rows), len(bench.skipped), took // 60, took % 60))
     return 1 if bench.lost or not rows else 0
 
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures Bide side by side with its peers: installs what that needs, builds, and runs bench/run.py.
 #
-#   sh scripts/bench.sh                       all workloads, nine pairs each: some twenty minutes
+#   sh scripts/bench.sh                       all workloads, nine pairs each: under twenty minutes
 #   sh scripts/bench.sh --quick echo wake     three pairs, of the workloads whose names begin so
 #   sh scripts/bench.sh --json FILE           writes the rows there as well; of docs/bench/results.json
 #                                             python3 bench/report.py makes the tables and charts of docs/performance.md
@@ -39,8 +39,8 @@ attempt() {
 }
 attempt bench/rust/ cargo cargo build --quiet --locked --release --manifest-path bench/peers/rust/Cargo.toml \
     --target-dir $build/bench/rust
-for server in echo http; do
-    attempt bench/go/$server go go build -o $build/bench/go/$server bench/peers/go/$server.go
+for program in echo http crowd; do
+    attempt bench/go/$program go go build -o $build/bench/go/$program bench/peers/go/$program.go
 done
 
 # The scheduler puts each program where run.py says; frequencies are the machine's own business.
