@@ -155,18 +155,16 @@ def machine(result):
 
 def readme(result, rows):
     """The chart's caption, and the servers' line beside it."""
-    lines = ["![Rates of servers beside raw epoll](docs/bench/echo.svg)", "",
-             "Servers on one processor, clients on another one: rates beside those of the smallest program on raw epoll, which",
-             "is 1. Measured on %s:" % machine(result),
-             "%s; medians." % rounds(result), ""]
+    text = ("Servers on one processor, clients on another one: rates beside those of the smallest program on raw epoll, "
+            "which is 1. Measured on %s: %s; medians." % (machine(result), rounds(result)))
     ratios = {}
     for row in rows:
         if row["workload"] == "echo-64B-64" and row["subject"] == "bide" and not row["peer"].startswith("bide"):
             ratios[row["peer"]] = row["ratio"]
     if ratios:
-        lines += ["Ours over theirs, messages of 64 bytes by 64 connections: " +
-                  ", ".join("%s %.2f" % pair for pair in ratios.items()) + "."]
-    return "\n".join(lines)
+        text += (" Ours over theirs, messages of 64 bytes by 64 connections: %s." %
+                 ", ".join("%s %.2f" % pair for pair in ratios.items()))
+    return "![Rates of servers beside raw epoll](docs/bench/echo.svg)\n\n" + textwrap.fill(text, 110)
 
 
 def fill(path, parts):
@@ -183,6 +181,9 @@ def fill(path, parts):
 
 def chart(name, title, label, rows, relative_to, logarithmic):
     """Grouped bars: a group each workload, a bar each subject; values, or parts of one subject's."""
+    if not rows:
+        print("nothing was measured for %s.svg: it is as it was" % name)
+        return
     workloads, values, subjects = [], {}, []
     for row in rows:
         if row["title"] not in workloads:

@@ -78,7 +78,7 @@ def in_us(text):
 
 def run_wrk(prefix, address, connections, path, seconds):
     """What wrk says of a server for HTTP, as run_program would; it takes whole seconds."""
-    command = ["wrk", "-t1", "-c" + connections, "-d%ds" % max(1, round(seconds)), "--latency",
+    command = ["wrk", "-t1", "-c" + connections, "-d%ds" % max(1, round(seconds)), "--latency", "--timeout", "10s",
                "http://%s%s" % (address, path)]
     try:
         done = subprocess.run(prefix + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300)
