@@ -41,6 +41,7 @@ headers=0
 for path in include/bide.h include/bide/*.h; do
     check_all "${path#include/}"
 done
+check_all bide/os/platform.h
 check_all bide/os/kqueue.h -DBIDE_WITH_KQUEUE=1
 mingw=x86_64-w64-mingw32
 if command -v $mingw-gcc >/dev/null 2>&1; then

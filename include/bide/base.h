@@ -7,6 +7,8 @@
 #ifndef BIDE_BASE_H
 #define BIDE_BASE_H
 
+#include <bide/os/platform.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -19,24 +21,8 @@
 /** The version as one number, MAJOR * 10000 + MINOR * 100 + PATCH. */
 #define BIDE_VERSION_NUMBER (BIDE_VERSION_MAJOR * 10000 + BIDE_VERSION_MINOR * 100 + BIDE_VERSION_PATCH)
 
-#if defined(_WIN32) && defined(BIDE_SHARED)
-#define BIDE_API __declspec(dllimport)
-#elif defined(__GNUC__) && !defined(_WIN32)
-/** Marks a function of the public interface. */
-#define BIDE_API __attribute__((visibility("default")))
-#else
-#define BIDE_API
-#endif
-
 #ifdef __cplusplus
 extern "C" {
-#endif
-
-#ifdef _WIN32
-typedef uintptr_t bide_fd;
-#else
-/** A descriptor of the operating system: int on POSIX systems, SOCKET on Windows. */
-typedef int bide_fd;
 #endif
 
 /** No descriptor. */
