@@ -183,7 +183,10 @@ class Bench:
         """The commands of a workload, ours first; those whose program is not there are noted as skipped."""
         kind = "servers" if "servers" in section else "programs"
         found = {}
+        chosen = section.get("subjects")
         for name, command in self.config["%s %s" % (kind, section[kind])].items():
+            if chosen and name not in chosen.split(", "):
+                continue
             words = shlex.split(command)
             path = os.path.join(self.options.build, words[0])
             # A program of an earlier build may be there all the same.
@@ -202,7 +205,7 @@ class Bench:
         load = [word.replace("{address}", address) for word in shlex.split(section["load"])]
         if load[0] == "wrk":
             # It counts no messages: a second for the fewest, and more for more.
-            return run_wrk(list(prefix), *load[1:], seconds if messages is None else 1 + messages // 10000)
+            return run_wrk(list(prefix), *load[1:], seconds if messages is None else 1 + messages // 20000)
         program = os.path.join(self.options.build, "bench/bench_load")
         command = list(prefix) + [program] + load + [str(seconds)] + ([] if messages is None else [str(messages)])
         return run_program(command)[load[0]]
@@ -386,7 +389,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "bench"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.4) if options.quick else (9, 0.5)
+    options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.3) if options.quick else (9, 0.3)
     options.runs = options.rounds or options.runs
     if options.json:
         # Now rather than after half an hour: whether it can be written.
