@@ -198,17 +198,18 @@ def chart(name, title, label, rows, relative_to, logarithmic):
             for workload in workloads:
                 unit = values.get((workload, relative_to), 1) if relative_to else 1
                 cells = [values.get((workload, subject)) for subject in subjects]
-                short = "\\n".join(textwrap.wrap(re.sub(r"^[^:]*: ", "", workload), 12))
+                short = "\\n".join(textwrap.wrap(re.sub(r"^timers[^:]*: ", "", workload), 13))
                 file.write('"%s" %s\n' % (short, " ".join("%g" % (cell / unit) if cell else "NaN" for cell in cells)))
         script = """
-set terminal svg size 900,380 font "sans-serif,12" background rgb "white"
+set terminal svg size 1100,400 font "sans-serif,12" background rgb "white"
 set output "%s"
 set title "%s"
 set style data histogram
 set style histogram clustered gap 1
 set style fill solid 0.9 noborder
 set boxwidth 0.9
-set bmargin 5
+set bmargin 6
+set xtics font ",10"
 set grid ytics lc rgb "#dddddd"
 set key outside right
 set ylabel "%s"
