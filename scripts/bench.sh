@@ -27,6 +27,13 @@ cmake --build $build --parallel "$(nproc)" >$build/build.log 2>&1 || {
 # earlier build has left is no measurement of today's.
 missing=$build/bench/missing
 
+# reason: what a compiler says in the end, cargo as the cause of an error, Go as a line.
+reason() {
+    why=$(sed -n '/^Caused by:/{n;s/^ *//;p;}' $build/peer.log | tail -n 1)
+    [ -n "$why" ] || why=$(grep -m 1 '^error' $build/peer.log) || why=$(grep . $build/peer.log | tail -n 1)
+    echo "$why" | sed "s|$PWD/||g"
+}
+
 # attempt <folder> <tool> <command…>: builds the peers in a folder; without the tool, or when it fails, they are left out.
 attempt() {
     folder=$1 tool=$2
@@ -34,7 +41,7 @@ attempt() {
     if ! command -v "$tool" >/dev/null 2>&1; then
         echo "$folder no $tool" >>$missing
     elif ! "$@" >$build/peer.log 2>&1; then
-        echo "$folder $tool cannot build it: $(grep . $build/peer.log | tail -n 1)" >>$missing
+        echo "$folder $tool cannot build it: $(reason)" >>$missing
     fi
 }
 attempt bench/rust/ cargo cargo build --quiet --locked --release --manifest-path bench/peers/rust/Cargo.toml \
