@@ -17,8 +17,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 #include "ring.h"
+#include "stop.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -365,22 +365,13 @@ static int listen_at(const bide_address *where)
     return error;
 }
 
-/* bide_event_set may be called in a signal handler; that is all it takes. */
-static void on_signal(int number)
-{
-    (void)number;
-    bide_event_set(&stop);
-}
-
 int main(int argc, char **argv)
 {
     address = bide_address_loopback(7778);
     example_arguments(&program, argc, argv);
     int error = bide_event_init(&stop, BIDE_EVENT_AUTO);
-    if (error) return example_fail(&program, "making the event", error);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    if (!error) error = stop_by(&stop);
+    if (error) return example_fail(&program, "listening to signals", error);
 
     char text[EXAMPLE_TEXT];
     error = listen_at(&address);

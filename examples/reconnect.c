@@ -16,9 +16,9 @@
 #define _POSIX_C_SOURCE 200809L
 #include "common.h"
 #include "ring.h"
+#include "stop.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -327,12 +327,6 @@ static int run(void)
     return error == BIDE_END ? 0 : error;
 }
 
-static void on_signal(int number)
-{
-    (void)number;
-    bide_event_set(&stop);
-}
-
 int main(int argc, char **argv)
 {
     example_arguments(&program, argc, argv);
@@ -342,10 +336,8 @@ int main(int argc, char **argv)
     if (!queue.bytes) return example_fail(&program, "--keep", BIDE_ENOMEM);
 
     int error = bide_event_init(&stop, BIDE_EVENT_AUTO);
-    if (error) return example_fail(&program, "making the event", error);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    if (!error) error = stop_by(&stop);
+    if (error) return example_fail(&program, "listening to signals", error);
 
     error = bide_async_borrow(&input, STDIN_FILENO);
     if (error && error != BIDE_ENOTPOLLABLE) return example_fail(&program, "standard input", error);

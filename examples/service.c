@@ -2,10 +2,9 @@
  * group, which is waited for as long as draining lasts, and closed: what is left is cancelled, and waited for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
-#define _POSIX_C_SOURCE 200809L
 #include "service.h"
+#include "stop.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -141,24 +140,13 @@ int service_listen(struct service *service)
 
 static bide_event stop_asked;
 
-/* bide_event_set may be called in a signal handler; that is all it takes. */
-static void on_signal(int number)
-{
-    (void)number;
-    bide_event_set(&stop_asked);
-}
-
 bide_event *service_signals(const struct service *service)
 {
     int error = bide_event_init(&stop_asked, BIDE_EVENT_AUTO);
-    if (error) {
-        (void)example_fail(service->program, "making the event", error);
-        return NULL;
-    }
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
-    return &stop_asked;
+    if (!error) error = stop_by(&stop_asked);
+    if (!error) return &stop_asked;
+    (void)example_fail(service->program, "listening to signals", error);
+    return NULL;
 }
 
 int service_main(struct service *service)

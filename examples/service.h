@@ -37,7 +37,7 @@ struct service {
 /* Listens, and prints the address. 0, or an exit code after it has said why not. */
 int service_listen(struct service *service);
 
-/* An event that SIGTERM and SIGINT set from now on, once each. NULL after it has said why not. */
+/* An event that is set from now on, once each time, when the program is asked to stop. NULL after it has said why not. */
 bide_event *service_signals(const struct service *service);
 
 /* Serves until `stop` is set, then drains. Frees the listener. Returns 0, or why it could not go on. */

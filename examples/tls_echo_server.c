@@ -4,10 +4,10 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #define _POSIX_C_SOURCE 200809L
+#include "stop.h"
 #include "tls.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -39,12 +39,6 @@ static const struct example_program program = {
 static bide_event stop; /* stays set, so that it releases all threads, whenever they look */
 static bide_async *listener;
 static SSL_CTX *context;
-
-static void on_signal(int number)
-{
-    (void)number;
-    bide_event_set(&stop);
-}
 
 /* Waits for the future: 0, or BIDE_ETIMEDOUT, or BIDE_ECANCELED if the stop came first. One that finished at
  * the same moment counts, for it may hold a connection. */
@@ -153,10 +147,8 @@ int main(int argc, char **argv)
     if (!key) example_usage_error(&program, "missing", "--key");
 
     int error = bide_event_init(&stop, BIDE_EVENT_MANUAL);
-    if (error) return example_fail(&program, "making the event", error);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    if (!error) error = stop_by(&stop);
+    if (error) return example_fail(&program, "listening to signals", error);
 
     const char *why = NULL;
     context = tls_server_context(certificate, key, &why);

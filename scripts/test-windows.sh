@@ -50,7 +50,7 @@ wineserver -p
 timeout 120 "$wine" cmd /c exit </dev/null >/dev/null 2>&1
 
 cmake -G Ninja -S . -B "$build" -DCMAKE_TOOLCHAIN_FILE="$(pwd)/cmake/mingw-w64.cmake" \
-    -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON -DBIDE_BUILD_EXAMPLES=OFF
+    -DCMAKE_BUILD_TYPE=Debug -DBIDE_DEBUG=ON -DBIDE_WERROR=ON -DBIDE_BUILD_EXAMPLES=ON
 cmake --build "$build" --parallel "$(nproc)"
 
 status=0

@@ -1,0 +1,200 @@
+/* The examples on Windows: what they print, and what they exit with.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "bide_test.h"
+
+#include <bide.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <windows.h>
+
+TestSuite(examples, .timeout = 60);
+
+#define SOON bide_after(BIDE_SECONDS(30))
+
+struct program {
+    PROCESS_INFORMATION process;
+    HANDLE output; /* the end of its pipe that is ours */
+    char text[4096];
+    size_t length;
+};
+
+/* `line` begins with the name of an example; what it is told from outside is for its own group of processes. */
+static void start(struct program *program, const char *line)
+{
+    char folder[MAX_PATH], command[2 * MAX_PATH];
+    DWORD length = GetModuleFileNameA(NULL, folder, sizeof folder);
+    cr_assert(length > 0 && length < sizeof folder);
+    for (int i = 0; i < 2; i++)
+        *strrchr(folder, '\\') = '\0';
+    (void)snprintf(command, sizeof command, "%s\\examples\\%s", folder, line);
+    SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
+    STARTUPINFOA how = {.cb = sizeof how, .dwFlags = STARTF_USESTDHANDLES};
+    cr_assert(CreatePipe(&program->output, &how.hStdOutput, &inherited, 0));
+    (void)SetHandleInformation(program->output, HANDLE_FLAG_INHERIT, 0);
+    how.hStdError = how.hStdOutput;
+    program->length = 0;
+    program->text[0] = '\0';
+    cr_assert(CreateProcessA(NULL, command, NULL, NULL, TRUE, CREATE_NEW_PROCESS_GROUP, NULL, NULL, &how,
+                             &program->process),
+              "%s: error %lu", command, GetLastError());
+    (void)CloseHandle(how.hStdOutput);
+}
+
+/* Reads what it prints until that contains `wanted`, or for NULL to its end. */
+static void read_until(struct program *program, const char *wanted)
+{
+    while (!wanted || !strstr(program->text, wanted)) {
+        DWORD got = 0;
+        size_t room = sizeof program->text - 1 - program->length;
+        cr_assert_gt(room, 0);
+        if (!ReadFile(program->output, program->text + program->length, (DWORD)room, &got, NULL) || got == 0)
+            break;
+        program->length += got;
+        program->text[program->length] = '\0';
+    }
+    cr_assert(!wanted || strstr(program->text, wanted), "no \"%s\" in: %s", wanted, program->text);
+}
+
+static int end(struct program *program)
+{
+    DWORD status = 0;
+    read_until(program, NULL);
+    (void)WaitForSingleObject(program->process.hProcess, INFINITE);
+    (void)GetExitCodeProcess(program->process.hProcess, &status);
+    (void)CloseHandle(program->process.hProcess);
+    (void)CloseHandle(program->process.hThread);
+    (void)CloseHandle(program->output);
+    return (int)status;
+}
+
+static void expect(const char *line, int status, const char *text)
+{
+    static struct program program;
+    start(&program, line);
+    int ended = end(&program);
+    cr_assert_eq(ended, status, "%s exited with %d, and said: %s", line, ended, program.text);
+    cr_assert_not_null(strstr(program.text, text), "%s said: %s", line, program.text);
+}
+
+Test(examples, timers_are_awaited_and_none_is_early)
+{
+    expect("timers.exe --count 3 --period 20ms", 0, "3");
+}
+
+Test(examples, connect_tells_that_nobody_listens)
+{
+    expect("connect.exe 127.0.0.1:9", 1, "refused");
+}
+
+Test(examples, main_exit_cleans_up_after_every_task)
+{
+    expect("main_exit.exe", 0, "3 of 3 cleaned up");
+}
+
+Test(examples, wrong_usage_is_told)
+{
+    expect("timers.exe --no-such", 2, "usage: timers");
+}
+
+Test(examples, windows_process_exits_as_its_program_does)
+{
+    expect("windows_process.exe cmd /c exit 7", 7, "");
+    expect("windows_process.exe no-such-program", 1, "not found");
+}
+
+Test(examples, windows_process_hands_words_on_as_they_are)
+{
+    char line[2 * MAX_PATH];
+    (void)snprintf(line, sizeof line, "windows_process.exe cmd /c echo a\\\"b \"c d\" e\\");
+    expect(line, 0, "\"c d\"");
+}
+
+Test(examples, windows_process_ends_what_takes_too_long)
+{
+    expect("windows_process.exe --timeout 200ms ping -n 100 127.0.0.1", 124, "");
+}
+
+Test(examples, windows_uds_sends_a_line_there_and_back)
+{
+    static struct program program;
+    start(&program, "windows_uds.exe windows_uds.socket");
+    int status = end(&program);
+    if (status == 77) BIDE_SKIP("this system has no Unix sockets");
+    cr_assert_eq(status, 0, "%d: %s", status, program.text);
+    cr_assert_not_null(strstr(program.text, "there and back"), "%s", program.text);
+}
+
+/* Connects to the address in a program's first line. */
+static bide_async *connected(struct program *program)
+{
+    bide_address address;
+    bide_async *client;
+    read_until(program, "\n");
+    char line[128];
+    (void)snprintf(line, sizeof line, "%.*s", (int)strcspn(program->text, "\r\n"), program->text);
+    int error = bide_address_parse(&address, line);
+    cr_assert_eq(error, 0, "%s: %s", line, bide_error_name(error));
+    error = bide_tcp_connect(&client, &address, SOON);
+    cr_assert_eq(error, 0, "%s: %s", line, bide_error_name(error));
+    return client;
+}
+
+Test(examples, embed_win32_rings_and_answers_from_within_a_loop_of_messages)
+{
+    static struct program program;
+    char answer[8];
+    start(&program, "embed_win32.exe --period 50ms --count 5");
+    bide_async *client = connected(&program);
+    cr_assert_eq(bide_read_exact(client, answer, 3, SOON, NULL), 0);
+    cr_assert_eq(answer[1], ' ');
+    (void)bide_async_free(client);
+    cr_assert_eq(end(&program), 0, "%s", program.text);
+    cr_assert_not_null(strstr(program.text, "alarm 5"), "%s", program.text);
+}
+
+static void echo_with(const char *line)
+{
+    static struct program program;
+    char text[] = "hello";
+    start(&program, line);
+    bide_async *client = connected(&program);
+    cr_assert_eq(bide_write_all(client, text, sizeof text, SOON, NULL), 0);
+    memset(text, 0, sizeof text);
+    cr_assert_eq(bide_read_exact(client, text, sizeof text, SOON, NULL), 0);
+    cr_assert_str_eq(text, "hello");
+    (void)bide_async_free(client);
+    if (!GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, program.process.dwProcessId)) {
+        (void)TerminateProcess(program.process.hProcess, 0);
+        (void)end(&program);
+        BIDE_SKIP("there is no console to stop it from: error %lu; what it echoes is right", GetLastError());
+    }
+    cr_assert_eq(end(&program), 0, "%s", program.text);
+    cr_assert_not_null(strstr(program.text, "1 connections"), "%s", program.text);
+}
+
+Test(examples, echo_server_serves_and_stops_when_asked)
+{
+    echo_with("echo_server.exe --listen 127.0.0.1:0");
+}
+
+Test(examples, echo_server_serves_by_tasks_and_stops_when_asked)
+{
+    echo_with("echo_server.exe --tasks --workers 2 --listen 127.0.0.1:0");
+}
+
+Test(examples, windows_signals_reports_when_asked)
+{
+    static struct program program;
+    start(&program, "windows_signals.exe --period 20ms");
+    read_until(&program, "working");
+    if (!GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, program.process.dwProcessId)) {
+        (void)TerminateProcess(program.process.hProcess, 0);
+        (void)end(&program);
+        BIDE_SKIP("there is no console to ask it from: error %lu", GetLastError());
+    }
+    read_until(&program, "has worked");
+    (void)TerminateProcess(program.process.hProcess, 0);
+    (void)end(&program);
+}
