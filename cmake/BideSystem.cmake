@@ -81,7 +81,7 @@ elseif(CMAKE_SYSTEM_NAME STREQUAL "Windows")
        message_windows options_windows pages_windows path_windows processors_windows sendfile_windows socket_unix_windows
        socket_windows standard_windows system_windows thread_windows handle_windows)
   set(BIDE_SYSTEM_REACTOR src/reactor/handle_windows.c)
-  list(APPEND BIDE_POLL afd iocp)
+  list(APPEND BIDE_POLL afd iocp iocp_timer)
   set(BIDE_SYSTEM_LIBRARIES ws2_32 iphlpapi synchronization ntdll)
 else()
   message(FATAL_ERROR "Bide does not know ${CMAKE_SYSTEM_NAME}: see cmake/BideSystem.cmake.")

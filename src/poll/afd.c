@@ -4,6 +4,8 @@
 
 #include "os/sockets.h"
 
+#include <bide/poller.h>
+
 #define IOCTL_AFD_POLL 0x00012024
 
 #define STATUS_IS_PENDING ((NTSTATUS)0x00000103L)
@@ -114,4 +116,26 @@ bool bide_afd_has_ended(const struct bide_afd_request *request)
 ULONG bide_afd_events(const struct bide_afd_request *request)
 {
     return request->info.count > 0 ? request->info.handle.events : 0;
+}
+
+ULONG bide_afd_wanted(unsigned interest)
+{
+    ULONG events = BIDE_AFD_ABORT | BIDE_AFD_CONNECT_FAIL | BIDE_AFD_LOCAL_CLOSE;
+    if (interest & BIDE_POLL_READ) events |= BIDE_AFD_RECEIVE | BIDE_AFD_ACCEPT | BIDE_AFD_DISCONNECT;
+    if (interest & BIDE_POLL_WRITE) events |= BIDE_AFD_SEND;
+    if (interest & BIDE_POLL_PRI) events |= BIDE_AFD_RECEIVE_EXPEDITED;
+    if (interest & BIDE_POLL_RDHUP) events |= BIDE_AFD_DISCONNECT;
+    return events;
+}
+
+unsigned bide_afd_ready(ULONG events)
+{
+    unsigned ready = 0;
+    if (events & (BIDE_AFD_RECEIVE | BIDE_AFD_ACCEPT)) ready |= BIDE_POLL_READ;
+    if (events & BIDE_AFD_RECEIVE_EXPEDITED) ready |= BIDE_POLL_PRI;
+    if (events & BIDE_AFD_SEND) ready |= BIDE_POLL_WRITE;
+    if (events & BIDE_AFD_DISCONNECT) ready |= BIDE_POLL_READ | BIDE_POLL_RDHUP;
+    if (events & BIDE_AFD_ABORT) ready |= BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_HUP | BIDE_POLL_ERR;
+    if (events & BIDE_AFD_CONNECT_FAIL) ready |= BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_ERR;
+    return ready;
 }

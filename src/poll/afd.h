@@ -44,6 +44,11 @@ struct bide_afd_request {
     struct bide_afd_poll_info info;
 };
 
+/* The events to ask for with an interest, a sum of BIDE_POLL_READ and so on: errors, hang-ups and the socket's end
+ * always. And the readiness that events are. */
+ULONG bide_afd_wanted(unsigned interest);
+unsigned bide_afd_ready(ULONG events);
+
 /* A helper handle, whose packets come with `key`. 0 or an error. */
 int bide_afd_open(HANDLE *out, HANDLE port, ULONG_PTR key);
 

@@ -15,10 +15,9 @@
  *                        ▼            packet
  *                     CANCELLING ─────────► IDLE, issued again if it is armed
  *
- * Time-outs: the port takes milliseconds, which the system rounds to ticks of up to 15.6 ms. So a timer of
- * high resolution (Windows 10, version 1803) is set for the deadline, and a thread of the system's pool, which
- * waits for it, posts a packet. That is for the last stretch alone: most deadlines never come, and until shortly
- * before one the milliseconds will do. Where such a timer cannot be had, they remain.
+ * Time-outs: the port takes milliseconds, which the system rounds to ticks of up to 15.6 ms. So a timer posts a
+ * packet at the deadline (iocp_timer.h). That is for the last stretch alone: most deadlines never come, and until
+ * shortly before one the milliseconds will do. Where such a timer cannot be had, they remain.
  *
  * INVARIANTS
  * 1. `lock` guards all fields but those of 4. It is not held while the port is waited for, and wake does not
@@ -28,8 +27,7 @@
  *    those of them that were cancelled.
  * 3. A registration is `armed` if its events are to be reported. Each armed one has a request under way, or
  *    stands on the list `again`.
- * 4. `deadline` and the packets taken from the port belong to the thread that waits. The timer is set for
- *    `deadline`, or has expired at it; BIDE_NEVER: not set.
+ * 4. The timer and the packets taken from the port belong to the thread that waits.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "poll/backend.h"
@@ -39,6 +37,7 @@
 #include "os/sockets.h"
 #include "poll/afd.h"
 #include "poll/iocp.h"
+#include "poll/iocp_timer.h"
 
 #include <stdlib.h>
 
@@ -58,10 +57,6 @@ enum { PACKET_AFD, PACKET_WAKE, PACKET_TIMER, PACKET_POSTED };
 
 /* When a request could not be issued, for want of memory perhaps. */
 #define RETRY_MS 10
-
-#ifndef CREATE_WAITABLE_TIMER_HIGH_RESOLUTION
-#define CREATE_WAITABLE_TIMER_HIGH_RESOLUTION 0x00000002
-#endif
 
 struct helper {
     HANDLE handle;
@@ -89,9 +84,7 @@ struct registration {
 struct iocp_poller {
     struct bide_poller base;
     HANDLE port;
-    HANDLE timer; /* NULL: not to be had */
-    HANDLE timer_wait;
-    bide_instant deadline;
+    struct bide_iocp_timer timer;
 
     bide_os_mutex lock;
     struct helper *helpers;
@@ -106,31 +99,6 @@ struct iocp_poller {
 static struct iocp_poller *of(bide_poller *poller)
 {
     return (struct iocp_poller *)poller;
-}
-
-/* --- readiness as the driver tells it --- */
-
-/* Errors, hang-ups and the socket's end are always asked for. */
-static ULONG to_afd(unsigned interest)
-{
-    ULONG events = BIDE_AFD_ABORT | BIDE_AFD_CONNECT_FAIL | BIDE_AFD_LOCAL_CLOSE;
-    if (interest & BIDE_POLL_READ) events |= BIDE_AFD_RECEIVE | BIDE_AFD_ACCEPT | BIDE_AFD_DISCONNECT;
-    if (interest & BIDE_POLL_WRITE) events |= BIDE_AFD_SEND;
-    if (interest & BIDE_POLL_PRI) events |= BIDE_AFD_RECEIVE_EXPEDITED;
-    if (interest & BIDE_POLL_RDHUP) events |= BIDE_AFD_DISCONNECT;
-    return events;
-}
-
-static unsigned from_afd(ULONG events)
-{
-    unsigned ready = 0;
-    if (events & (BIDE_AFD_RECEIVE | BIDE_AFD_ACCEPT)) ready |= BIDE_POLL_READ;
-    if (events & BIDE_AFD_RECEIVE_EXPEDITED) ready |= BIDE_POLL_PRI;
-    if (events & BIDE_AFD_SEND) ready |= BIDE_POLL_WRITE;
-    if (events & BIDE_AFD_DISCONNECT) ready |= BIDE_POLL_READ | BIDE_POLL_RDHUP;
-    if (events & BIDE_AFD_ABORT) ready |= BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_HUP | BIDE_POLL_ERR;
-    if (events & BIDE_AFD_CONNECT_FAIL) ready |= BIDE_POLL_READ | BIDE_POLL_WRITE | BIDE_POLL_ERR;
-    return ready;
 }
 
 /* --- helpers; the lock is held --- */
@@ -270,7 +238,7 @@ static void forget(struct iocp_poller *self, struct registration *registration)
 static int issue(struct iocp_poller *self, struct registration *registration)
 {
     BIDE_ASSERT(registration->state == IDLE && registration->armed);
-    registration->asked = to_afd(registration->interest);
+    registration->asked = bide_afd_wanted(registration->interest);
     registration->outdated = false;
     int error = bide_afd_poll(registration->helper->handle, registration->base, registration->asked,
                               &registration->request);
@@ -288,52 +256,6 @@ static void set(struct registration *registration, uint64_t key, unsigned intere
     registration->armed = true;
 }
 
-/* --- the timer --- */
-
-static void CALLBACK expired(void *port, BOOLEAN timed_out)
-{
-    (void)timed_out;
-    (void)PostQueuedCompletionStatus(port, 0, PACKET_TIMER, NULL);
-}
-
-/* Nothing is lost without one but precision. */
-static void open_timer(struct iocp_poller *self)
-{
-    self->timer = CreateWaitableTimerExW(NULL, NULL, CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, TIMER_ALL_ACCESS);
-    if (!self->timer) return;
-    if (RegisterWaitForSingleObject(&self->timer_wait, self->timer, expired, self->port, INFINITE,
-                                    WT_EXECUTEINWAITTHREAD))
-        return;
-    (void)CloseHandle(self->timer);
-    self->timer = NULL;
-}
-
-static void close_timer(struct iocp_poller *self)
-{
-    if (!self->timer) return;
-    /* Waits until the callback is over, which posts to the port. */
-    (void)UnregisterWaitEx(self->timer_wait, INVALID_HANDLE_VALUE);
-    (void)CloseHandle(self->timer);
-}
-
-/* Sees to it that the timer expires at the deadline, by a system call only if it does not already. No wait
- * without a limit leaves it set: an idle process is not woken for nothing. */
-static void arm_timer(struct iocp_poller *self, bide_instant deadline)
-{
-    if (deadline.ns == self->deadline.ns) return;
-    if (!self->timer && !bide_is_never(deadline)) open_timer(self);
-    if (!self->timer) return;
-    bool set;
-    if (bide_is_never(deadline)) {
-        set = CancelWaitableTimer(self->timer) != 0;
-    } else {
-        /* Negative: from now on, in units of 100 ns. */
-        LARGE_INTEGER due = {.QuadPart = -(bide_poll_remaining(deadline) / 100 + 1)};
-        set = SetWaitableTimer(self->timer, &due, 0, NULL, NULL, FALSE) != 0;
-    }
-    self->deadline = set ? deadline : BIDE_NOW;
-}
-
 /* --- the back end's functions --- */
 
 static int iocp_open(bide_poller *poller)
@@ -341,9 +263,9 @@ static int iocp_open(bide_poller *poller)
     struct iocp_poller *self = of(poller);
     int error = bide_os_sockets_start();
     if (error) return error;
-    self->deadline = BIDE_NEVER;
     self->port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
     if (!self->port) return bide_last_error();
+    bide_iocp_timer_init(&self->timer, self->port, PACKET_TIMER);
     struct helper *helper;
     error = take_helper(self, &helper);
     if (!error) {
@@ -361,7 +283,7 @@ static int iocp_open(bide_poller *poller)
 static void iocp_close(bide_poller *poller)
 {
     struct iocp_poller *self = of(poller);
-    close_timer(self);
+    bide_iocp_timer_close(&self->timer);
     for (size_t i = 0; i < self->capacity; i++)
         while (self->table[i])
             forget(self, self->table[i]); /* another may move up */
@@ -481,7 +403,7 @@ static int modify_locked(struct iocp_poller *self, struct registration *registra
     case PENDING:
         if (bide_afd_has_ended(&registration->request))
             registration->outdated = true;
-        else if (to_afd(interest) & ~registration->asked)
+        else if (bide_afd_wanted(interest) & ~registration->asked)
             cancel(self, registration);
         return 0;
     case CANCELLING: return 0;
@@ -551,7 +473,7 @@ static bool take(struct iocp_poller *self, struct registration *registration, bi
     }
     if (!registration->armed) return false;
     if (registration->outdated) events = 0;
-    unsigned ready = from_afd(events) & (registration->interest | BIDE_POLL_HUP | BIDE_POLL_ERR);
+    unsigned ready = bide_afd_ready(events) & (registration->interest | BIDE_POLL_HUP | BIDE_POLL_ERR);
     if (!registration->oneshot || ready == 0) list_again(self, registration);
     if (ready == 0) return false;
     if (registration->oneshot) registration->armed = false;
@@ -615,7 +537,7 @@ static int iocp_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     if (blocks && rest < BIDE_DURATION_MAX && rest > 2 * STRETCH)
         deadline = bide_instant_add(deadline, -STRETCH);
     else if (blocks)
-        arm_timer(self, deadline);
+        bide_iocp_timer_set(&self->timer, deadline);
     for (;;) {
         bide_os_mutex_lock(&self->lock);
         issue_again(self);
