@@ -20,3 +20,7 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${BIDE_MAP}" "${
 # One name a version, as sonames are elsewhere; functions are called faster if they are known to be imported.
 set_target_properties(bide_shared PROPERTIES RUNTIME_OUTPUT_NAME "bide-${BIDE_SOVERSION}")
 target_compile_definitions(bide_shared INTERFACE BIDE_SHARED)
+# Of the compiler's own library it needs a few functions alone: no program has to bring that along.
+if(MINGW)
+  target_link_options(bide_shared PRIVATE -static-libgcc)
+endif()

@@ -62,6 +62,26 @@ passed=$(grep -c ' Passed ' "$build/tests.log" || :)
 skipped=$(grep -c '\*\*\*Skipped ' "$build/tests.log" || :)
 total=$(sed -n 's/.* out of \([0-9][0-9]*\)$/\1/p' "$build/tests.log")
 failed=$((${total:-0} - passed - skipped))
+
+# The installed package, from which another project builds a program that runs: consumer <static|shared>
+consumer() {
+    rm -rf "$build/consumer"
+    cmake -G Ninja -S tests/package -B "$build/consumer" -DCMAKE_TOOLCHAIN_FILE="$(pwd)/cmake/mingw-w64.cmake" \
+        -Dbide_DIR="$(pwd)/$build/installed/lib/cmake/bide" -DBIDE_TARGET="bide::$1" -DBIDE_COUNTDOWN_TARGET= &&
+        cmake --build "$build/consumer" && cp "$build"/installed/bin/*.dll "$build/consumer" &&
+        sh cmake/wine.sh "$wine" "$build/consumer/consumer.exe"
+}
+rm -rf "$build/installed"
+cmake --install "$build" --prefix "$(pwd)/$build/installed" >"$build/consumer.log" 2>&1 || failed=$((failed + 1))
+for kind in static shared; do
+    if consumer $kind >"$build/consumer.log" 2>&1; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "a program of the installed package, bide::$kind: FAILED"
+        cat "$build/consumer.log"
+    fi
+done
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ] || exit 1
 exit $status
