@@ -143,7 +143,8 @@ def rounds(result):
     text = "%s round%s, %g s a run" % (NUMBERS[count] if count < len(NUMBERS) else count, "" if count == 1 else "s",
                                        result["seconds"])
     if "took" in result:
-        text += ", %d minutes in all" % round(result["took"] / 60)
+        minutes = max(1, round(result["took"] / 60))
+        text += ", %d minute%s in all" % (minutes, "" if minutes == 1 else "s")
     return text
 
 

@@ -389,7 +389,7 @@ def main():
     parser.add_argument("--json", metavar="FILE", help="write the rows there")
     parser.add_argument("--build", default=os.path.join(HERE, "..", "build", "bench"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.3) if options.quick else (9, 0.3)
+    options.runs, options.seconds = (1, 0.05) if options.smoke else (3, 0.25) if options.quick else (9, 0.25)
     options.runs = options.rounds or options.runs
     if options.json:
         # Now rather than after half an hour: whether it can be written.
