@@ -1,7 +1,8 @@
 #!/bin/sh
 # Compiles each public header alone, twice included, as C11, C++11 and C++20, with every warning an error. Of those in
 # bide/os each is for its system: kqueue.h is told that there is a kqueue(2), windows.h needs MinGW (mingw-w64, which
-# scripts/test-windows.sh installs), and is left out without. Ends with what was compiled.
+# scripts/test-windows.sh installs), and is left out without; so is what Microsoft's compiler would say. Ends with what
+# was compiled.
 #
 # SPDX-License-Identifier: MIT OR Apache-2.0
 set -eu
@@ -56,5 +57,17 @@ if command -v $mingw-g++ >/dev/null 2>&1; then
     done
 else
     echo "skipped: bide/os/windows.h in C++: no MinGW for that here"
+fi
+# For Microsoft's compiler, as clang takes it off, with MinGW's C library for want of the other. sansio_run.h is POSIX'.
+if [ -d /usr/$mingw/include ]; then
+    for path in include/bide.h include/bide/*.h include/bide/os/windows.h; do
+        [ "$path" != include/bide/sansio_run.h ] || continue
+        for language in 'c c11' 'c++ c++14'; do
+            # shellcheck disable=SC2086
+            check "${path#include/}" $language "$clang" --target=x86_64-pc-windows-msvc \
+                -fms-compatibility-version=19.30 -nostdinc -isystem "$("$clang" -print-resource-dir)/include" \
+                -isystem /usr/$mingw/include
+        done
+    done
 fi
 echo "$checked compilations of $headers headers, all clean"
