@@ -103,19 +103,33 @@ static const char *date_text(char text[HTTP_VALUE], time_t when)
     return text;
 }
 
-/* Sends the head of an answer. `further`: headers, each with its end of line. */
-static int send_head(struct client *client, int status, const char *type, uint64_t length,
-                     const char *further)
+enum { HEAD = HTTP_TARGET + 1024 };
+
+/* The head of an answer, of which it returns the length, or an error. `further`: headers, each with its end of line. */
+static int write_head(char head[HEAD], const struct client *client, int status, const char *type,
+                      uint64_t length, const char *further)
 {
-    char head[HTTP_TARGET + 1024], date[HTTP_VALUE];
+    char date[HTTP_VALUE];
     int count =
-        snprintf(head, sizeof head,
+        snprintf(head, HEAD,
                  "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Length: %" PRIu64
                  "\r\n%s%s%sConnection: %s\r\n%s\r\n",
                  status, reason_of(status), date_text(date, time(NULL)), length, type ? "Content-Type: " : "",
                  type ? type : "", type ? "\r\n" : "", client->last ? "close" : "keep-alive", further);
-    if (count < 0 || (size_t)count >= sizeof head) return BIDE_EMSGSIZE;
-    return bide_write_all(client->conn, head, (size_t)count, bide_after(answer_limit), NULL);
+    return count < 0 || count >= HEAD ? BIDE_EMSGSIZE : count;
+}
+
+static int send_all(struct client *client, const char *bytes, size_t length)
+{
+    return bide_write_all(client->conn, bytes, length, bide_after(answer_limit), NULL);
+}
+
+static int send_head(struct client *client, int status, const char *type, uint64_t length,
+                     const char *further)
+{
+    char head[HEAD];
+    int count = write_head(head, client, status, type, length, further);
+    return count < 0 ? count : send_all(client, head, (size_t)count);
 }
 
 static bool is_method(const struct client *client, const char *method)
@@ -123,13 +137,19 @@ static bool is_method(const struct client *client, const char *method)
     return client->request.method && strcmp(client->request.method, method) == 0;
 }
 
+/* A short text goes with its head, in one call and one packet. */
 static int send_text(struct client *client, int status, const char *type, const char *text,
                      const char *further)
 {
+    char answer[HEAD + 512];
     size_t length = strlen(text);
-    int error = send_head(client, status, type, length, further);
-    if (error || is_method(client, "HEAD")) return error;
-    return bide_write_all(client->conn, text, length, bide_after(answer_limit), NULL);
+    int count = write_head(answer, client, status, type, length, further);
+    if (count < 0) return count;
+    if (is_method(client, "HEAD")) return send_all(client, answer, (size_t)count);
+    bool fits = length <= sizeof answer - (size_t)count;
+    if (fits) memcpy(answer + count, text, length);
+    int error = send_all(client, answer, (size_t)count + (fits ? length : 0));
+    return error || fits ? error : send_all(client, text, length);
 }
 
 static int send_status(struct client *client, int status, const char *further)
