@@ -48,9 +48,9 @@ judge() {
     fi
 }
 
-# check_headers <zig's target> <folder>: that of the system alone, twice included, as C and C++.
+# check_headers <zig's target> <folder> <header>: that of the system alone, twice included, as C and C++.
 check_headers() {
-    printf '#include <bide/os/kqueue.h>\n#include <bide/os/kqueue.h>\n' >"$2/header.c"
+    printf '#include <bide/os/%s>\n#include <bide/os/%s>\n' "$3" "$3" >"$2/header.c"
     for standard in c11 c++11 c++20; do
         case $standard in
         c11) language=c tool=cc ;;
@@ -69,18 +69,24 @@ cross() {
     folder=$(pwd)/build/cross/$target
     mkdir -p "$folder"
     # CMake wants programs of one word.
-    for tool in cc ar ranlib; do
+    for tool in cc ar ranlib rc; do
         options=
         [ $tool != cc ] || options="-target $target"
         printf '#!/bin/sh\nexec "%s" %s %s "$@"\n' "$zig" "$tool" "$options" >"$folder/$tool"
         chmod +x "$folder/$tool"
     done
     status=0
+    case $system in
+    Linux) header=platform.h ;;
+    Windows) header=windows.h ;;
+    *) header=kqueue.h ;;
+    esac
     {
-        { [ "$system" = Linux ] || check_headers "$target" "$folder"; } &&
+        check_headers "$target" "$folder" $header &&
             cmake -G Ninja -S . -B "$folder/build" -DCMAKE_SYSTEM_NAME="$system" \
             -DCMAKE_SYSTEM_PROCESSOR="${target%%-*}" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER="$folder/cc" \
             -DCMAKE_CXX_COMPILER=NOTFOUND -DCMAKE_AR="$folder/ar" -DCMAKE_RANLIB="$folder/ranlib" \
+            -DCMAKE_RC_COMPILER="$folder/rc" \
             -DCMAKE_FIND_ROOT_PATH="$folder" -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY \
             -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -DCMAKE_FIND_ROOT_PATH_MODE_PACKAGE=ONLY \
             -DCMAKE_DISABLE_FIND_PACKAGE_PkgConfig=ON -DCMAKE_DISABLE_FIND_PACKAGE_OpenSSL=ON \
@@ -106,13 +112,17 @@ illumos() {
     judge "illumos (against declarations)" $status $log
 }
 
-# Of Linux with musl the library and the examples: the tests are the GNU C library's, whose calls they wrap.
+# Of Linux with musl the library and the examples: the tests are the GNU C library's, whose calls they wrap. Those of
+# Windows are built and run by scripts/test-windows.sh. There are no fibers for Windows on AArch64 yet.
 build_one() {
     case $1 in
     *-macos*) cross "$1" Darwin ;;
     *-freebsd*) cross "$1" FreeBSD ;;
     *-netbsd*) cross "$1" NetBSD ;;
     *-openbsd*) cross "$1" OpenBSD ;;
+    aarch64-windows*) cross "$1" Windows -DBIDE_BUILD_TESTS=OFF -DBIDE_TASKS=OFF \
+        -DBIDE_SYNCHRONIZATION=api-ms-win-core-synch-l1-2-0 ;;
+    *-windows*) cross "$1" Windows -DBIDE_BUILD_TESTS=OFF -DBIDE_SYNCHRONIZATION=api-ms-win-core-synch-l1-2-0 ;;
     *-linux-musl*) cross "$1" Linux -DBIDE_BUILD_TESTS=OFF ;;
     illumos) illumos ;;
     *)
@@ -123,7 +133,7 @@ build_one() {
 }
 
 [ $# -gt 0 ] || set -- x86_64-macos aarch64-macos x86_64-freebsd x86_64-netbsd.11.0 x86_64-openbsd \
-    x86_64-linux-musl aarch64-linux-musl illumos
+    x86_64-windows-gnu aarch64-windows-gnu x86_64-linux-musl aarch64-linux-musl illumos
 for target in "$@"; do
     build_one "$target"
 done
