@@ -1,6 +1,7 @@
 /* Bide beside a loop of window messages. Bide is driven in the background, by its thread "async-io", and what that wakes
  * is polled by the loop's thread: a waker posts a message, so that the loop sleeps in GetMessage() as ever and no window
- * ever waits for Bide.
+ * ever waits for Bide. The message goes to a window, which nobody sees: those to a thread are lost in the loops that menus
+ * and message boxes have of their own.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "common.h"
@@ -30,12 +31,13 @@ static const struct example_program program = {
     .option_count = sizeof options / sizeof *options,
 };
 
-/* A message of ours, to the thread rather than to a window. */
+/* A message of ours. */
 enum { WOKEN = WM_APP };
 
 struct clock {
-    DWORD loop;        /* its thread */
+    HWND window;
     atomic_bool woken; /* such a message is on its way */
+    int error;         /* that ended it */
 
     bide_set set; /* of what follows */
     bide_timer alarm;
@@ -46,11 +48,12 @@ struct clock {
     long rung;
 };
 
-/* Of any thread. One message at a time: the queue has room for ten thousand. */
+/* Of any thread. One message at a time. If the queue, which has room for ten thousand, is full, the next wake tries again. */
 static void wake(void *arg)
 {
     struct clock *clock = arg;
-    if (!atomic_exchange(&clock->woken, true)) (void)PostThreadMessageW(clock->loop, WOKEN, 0, 0);
+    if (!atomic_exchange(&clock->woken, true) && !PostMessageW(clock->window, WOKEN, 0, 0))
+        atomic_store(&clock->woken, false);
 }
 
 static int ring(struct clock *clock)
@@ -105,20 +108,37 @@ static int begin(struct clock *clock)
     return error ? error : bide_set_add(&clock->set, &clock->ringing, &clock->alarm.future, NULL);
 }
 
-/* The loop that every program with windows has, and one message more. */
+static LRESULT CALLBACK on_message(HWND window, UINT message, WPARAM wide, LPARAM parameter)
+{
+    struct clock *clock = (struct clock *)GetWindowLongPtrW(window, GWLP_USERDATA);
+    if (message != WOKEN || !clock) return DefWindowProcW(window, message, wide, parameter);
+    clock->error = step(clock);
+    if (clock->error) PostQuitMessage(0);
+    return 0;
+}
+
+static int open_window(struct clock *clock)
+{
+    WNDCLASSW class = {
+        .lpfnWndProc = on_message, .hInstance = GetModuleHandleW(NULL), .lpszClassName = L"bide-clock"};
+    if (!RegisterClassW(&class)) return bide_last_error();
+    clock->window =
+        CreateWindowExW(0, class.lpszClassName, NULL, 0, 0, 0, 0, 0, HWND_MESSAGE, NULL, class.hInstance, NULL);
+    if (!clock->window) return bide_last_error();
+    (void)SetWindowLongPtrW(clock->window, GWLP_USERDATA, (LONG_PTR)clock);
+    return 0;
+}
+
+/* The loop that every program with windows has. */
 static int loop(struct clock *clock)
 {
     MSG message;
-    int error = step(clock);
-    while (!error && GetMessageW(&message, NULL, 0, 0) > 0) {
-        if (message.hwnd == NULL && message.message == WOKEN) {
-            error = step(clock);
-        } else {
-            (void)TranslateMessage(&message);
-            (void)DispatchMessageW(&message);
-        }
+    clock->error = step(clock);
+    while (!clock->error && GetMessageW(&message, NULL, 0, 0) > 0) {
+        (void)TranslateMessage(&message);
+        (void)DispatchMessageW(&message);
     }
-    return error;
+    return clock->error;
 }
 
 int main(int argc, char **argv)
@@ -128,14 +148,13 @@ int main(int argc, char **argv)
     if (period <= 0) example_usage_error(&program, "must be longer than nothing", "--period");
 
     static struct clock clock;
-    MSG message;
-    clock.loop = GetCurrentThreadId();
-    (void)PeekMessageW(&message, NULL, WM_USER, WM_USER, PM_NOREMOVE); /* makes the thread's queue */
-    int error = begin(&clock);
+    int error = open_window(&clock);
+    if (!error) error = begin(&clock);
     if (!error) error = loop(&clock);
     (void)bide_set_remove(&clock.set, &clock.accepting);
     (void)bide_set_remove(&clock.set, &clock.ringing);
     (void)bide_async_free(clock.listener);
+    if (clock.window) (void)DestroyWindow(clock.window);
     if (error) return example_fail(&program, "beside the loop", error);
     return example_end(EXAMPLE_OK);
 }

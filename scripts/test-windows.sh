@@ -72,7 +72,10 @@ consumer() {
         sh cmake/wine.sh "$wine" "$build/consumer/consumer.exe"
 }
 rm -rf "$build/installed"
-cmake --install "$build" --prefix "$(pwd)/$build/installed" >"$build/consumer.log" 2>&1 || failed=$((failed + 1))
+cmake --install "$build" --prefix "$(pwd)/$build/installed" >"$build/install.log" 2>&1 || {
+    failed=$((failed + 1))
+    cat "$build/install.log"
+}
 for kind in static shared; do
     if consumer $kind >"$build/consumer.log" 2>&1; then
         passed=$((passed + 1))
