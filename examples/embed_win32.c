@@ -119,11 +119,12 @@ static LRESULT CALLBACK on_message(HWND window, UINT message, WPARAM wide, LPARA
 
 static int open_window(struct clock *clock)
 {
-    WNDCLASSW class = {
-        .lpfnWndProc = on_message, .hInstance = GetModuleHandleW(NULL), .lpszClassName = L"bide-clock"};
+    WNDCLASSW class = {.lpfnWndProc = on_message,
+                       .hInstance = GetModuleHandleW(NULL),
+                       .lpszClassName = L"bide-clock"};
     if (!RegisterClassW(&class)) return bide_last_error();
-    clock->window =
-        CreateWindowExW(0, class.lpszClassName, NULL, 0, 0, 0, 0, 0, HWND_MESSAGE, NULL, class.hInstance, NULL);
+    clock->window = CreateWindowExW(0, class.lpszClassName, NULL, 0, 0, 0, 0, 0, HWND_MESSAGE, NULL,
+                                    class.hInstance, NULL);
     if (!clock->window) return bide_last_error();
     (void)SetWindowLongPtrW(clock->window, GWLP_USERDATA, (LONG_PTR)clock);
     return 0;
