@@ -227,6 +227,17 @@ Test(windows, what_is_no_handle_is_refused)
     cr_assert_lt(bide_wait_handle(event, bide_after(SHORT)), 0);
 }
 
+Test(windows, nobody_waits_for_the_end_of_the_own_process)
+{
+    bide_instant deadline = bide_after(LONG);
+    cr_assert_gives(bide_wait_handle(GetCurrentProcess(), deadline), BIDE_EINVAL);
+    cr_assert_gives(bide_wait_handle(GetCurrentThread(), deadline), BIDE_EINVAL);
+    HANDLE own = OpenProcess(SYNCHRONIZE, FALSE, GetCurrentProcessId());
+    cr_assert_not_null(own);
+    cr_assert_gives(bide_wait_handle(own, deadline), BIDE_EINVAL);
+    (void)CloseHandle(own);
+}
+
 Test(windows, a_handle_and_a_timer_race)
 {
     HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);

@@ -22,6 +22,16 @@ int bide_os_handle_try(void *handle)
     }
 }
 
+/* The calling process, by whatever handle: it would have to end first. The pseudo handles of a process and a thread, -1 and -2,
+ * would mean those of the pool's thread. */
+static bool is_never_signalled(HANDLE handle)
+{
+    typedef BOOL(WINAPI * compare_handles)(HANDLE, HANDLE);
+    if (handle == GetCurrentProcess() || handle == GetCurrentThread()) return true;
+    compare_handles same = (compare_handles)bide_os_find_function("kernelbase", "CompareObjectHandles");
+    return same && same(handle, GetCurrentProcess());
+}
+
 static void CALLBACK signalled(void *arg, BOOLEAN timed_out)
 {
     const struct watch *watch = arg;
@@ -31,6 +41,7 @@ static void CALLBACK signalled(void *arg, BOOLEAN timed_out)
 
 int bide_os_handle_watch(void *handle, void (*function)(void *arg), void *arg, void **registration)
 {
+    if (is_never_signalled(handle)) return BIDE_EINVAL;
     struct watch *watch = malloc(sizeof *watch);
     if (!watch) return BIDE_ENOMEM;
     watch->function = function;

@@ -50,7 +50,8 @@ typedef struct bide_handle_wait {
  * @param wait not moved and kept until it is ready or cancelled.
  * @param handle a HANDLE with the right SYNCHRONIZE; the caller's, and open until the wait is over.
  *
- * The results: 0; BIDE_EINVAL: no handle; BIDE_EBADF: not an open one; BIDE_EACCES: without the right;
+ * The results: 0; BIDE_EINVAL: no handle, the calling process, whose end nobody would see, or GetCurrentThread(), which
+ * means a thread only on that thread; BIDE_EBADF: not an open one; BIDE_EACCES: without the right;
  * BIDE_ENOMEM: the system's pool has no room. Thread-safe; a cancel may wait for a callback of some
  * instructions.
  */
