@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "test_async.h"
 
+#include <bide/local.h>
 #include <bide/os/windows.h>
 
 #include "os/thread.h"
@@ -290,4 +291,20 @@ Test(windows, the_end_of_a_process_is_awaited)
     cr_assert_eq(status, 0);
     (void)CloseHandle(child.hThread);
     (void)CloseHandle(child.hProcess);
+}
+
+/* --- the end of a process --- */
+
+static void end_at_once(void *value)
+{
+    (void)value;
+    (void)TerminateProcess(GetCurrentProcess(), 9);
+}
+
+/* Other threads were stopped by then, wherever they were. */
+Test(windows, a_process_that_ends_drops_no_values_of_its_last_thread, .exit_code = 5)
+{
+    static const bide_local key = {end_at_once, NULL};
+    cr_assert_ok(bide_local_set(&key, (void *)(uintptr_t)&key));
+    exit(5);
 }

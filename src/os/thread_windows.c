@@ -11,6 +11,9 @@
 #include <process.h>
 #include <stdlib.h>
 
+/* Of ntdll, and not in every compiler's headers: the process ends, and all other threads are gone. */
+BOOLEAN NTAPI RtlDllShutdownInProgress(void);
+
 struct start {
     void (*function)(void *);
     void *arg;
@@ -94,7 +97,8 @@ void bide_os_cancel_restore(int state)
 
 /* The exit hook: one index of fiber-local storage for the process, which unlike thread-local storage has a
  * destructor. Its value is a small heap record. Indices may run out for a while, so that a making that failed
- * is tried again. */
+ * is tried again. The thread that ends the process has its hook called, too, when the others were stopped, wherever
+ * they were: what they had locked stays locked, so that nothing is done then, as elsewhere. */
 struct exit_hook {
     void (*function)(void *);
     void *arg;
@@ -106,7 +110,7 @@ static _Atomic bool exit_index_made; /* released when exit_index is written */
 
 static void WINAPI run_exit_hook(void *value)
 {
-    if (!value) return;
+    if (!value || RtlDllShutdownInProgress()) return;
     struct exit_hook hook = *(struct exit_hook *)value;
     free(value);
     hook.function(hook.arg);
