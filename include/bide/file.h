@@ -37,7 +37,8 @@
  * Limitation" in its documentation). Of a mode only the right to write counts: a file made without it is read-only.
  * A file open for appending cannot be truncated. A read or write at an offset moves the position there and back, so
  * that one at the position, from another thread meanwhile, may miss. What is open here can be renamed and removed,
- * as everywhere. bide_file_adopt() takes a handle that was opened without FILE_FLAG_OVERLAPPED.
+ * as everywhere. A handle that was opened with FILE_FLAG_OVERLAPPED has no position: reads and writes at it are
+ * BIDE_EINVAL, those at an offset and bide_sendfile() wait for the handle, and send no packet to its completion port.
  *
  * **Threads.** A file may be used by several threads and tasks at once, as far as its position bears it. Close
  * it when none begins anything with it any more. A future is one thread's at a time.

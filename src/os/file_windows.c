@@ -1,7 +1,8 @@
 /* Files on Windows: see file.h. Names and directories are in path_windows.c.
  *
  * A file is a HANDLE of the synchronous kind, which has a position, as a descriptor has. A read or write at an
- * offset moves it there (ReadFile, "If lpOverlapped is not NULL"), so that it is put back.
+ * offset moves it there (ReadFile, "If lpOverlapped is not NULL"), so that it is put back. One of the overlapped kind,
+ * which somebody else has opened, has no position: it is read and written at offsets alone, and waited for.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/file.h"
@@ -104,37 +105,33 @@ static int moving_error(void)
     return error == BIDE_EACCES ? BIDE_EBADF : error;
 }
 
-static bide_ssize read_handle(HANDLE handle, void *buffer, size_t length, OVERLAPPED *place)
+static bide_ssize read_result(bool done, DWORD count)
 {
-    DWORD count = 0;
-    if (ReadFile(handle, buffer, at_most(length), &count, place)) return (bide_ssize)count;
     DWORD error = GetLastError();
+    if (done) return (bide_ssize)count;
     /* The end of a file, and of a pipe. */
     return error == ERROR_HANDLE_EOF || error == ERROR_BROKEN_PIPE ? 0 : moving_error();
 }
 
-static bide_ssize write_handle(HANDLE handle, const void *buffer, size_t length, OVERLAPPED *place)
+static bide_ssize write_result(bool done, DWORD count)
 {
-    DWORD count = 0;
-    return WriteFile(handle, buffer, at_most(length), &count, place) ? (bide_ssize)count : moving_error();
+    return done ? (bide_ssize)count : moving_error();
 }
 
 bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length)
 {
     if (kind & BIDE_OS_SOCKET) return bide_os_read(file, buffer, length);
-    return read_handle((HANDLE)file, buffer, length, NULL);
+    DWORD count = 0;
+    bool done = ReadFile((HANDLE)file, buffer, at_most(length), &count, NULL) != 0;
+    return read_result(done, count);
 }
 
 bide_ssize bide_os_file_write(bide_fd file, unsigned kind, const void *buffer, size_t length)
 {
     if (kind & BIDE_OS_SOCKET) return bide_os_write(file, kind, buffer, length);
-    return write_handle((HANDLE)file, buffer, length, NULL);
-}
-
-static OVERLAPPED place_of(uint64_t offset)
-{
-    OVERLAPPED place = {.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
-    return place;
+    DWORD count = 0;
+    bool done = WriteFile((HANDLE)file, buffer, at_most(length), &count, NULL) != 0;
+    return write_result(done, count);
 }
 
 /* Only files on disks have a position. */
@@ -145,26 +142,64 @@ static int position_of(HANDLE handle, LARGE_INTEGER *position)
     return SetFilePointerEx(handle, nothing, position, FILE_CURRENT) ? 0 : bide_last_error();
 }
 
+/* A read or write at an offset. Its event is set when an overlapped one has ended; the lowest bit keeps its packet from
+ * a port that the handle may belong to (GetQueuedCompletionStatus, "Remarks"). */
+struct placed {
+    OVERLAPPED place;
+    LARGE_INTEGER before;
+};
+
+static int begin_at(HANDLE handle, uint64_t offset, struct placed *placed)
+{
+    int error = position_of(handle, &placed->before);
+    if (error) return error;
+    HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
+    if (!event) return bide_last_error();
+    placed->place = (OVERLAPPED){.Offset = (DWORD)offset,
+                                 .OffsetHigh = (DWORD)(offset >> 32),
+                                 .hEvent = (HANDLE)((uintptr_t)event | 1)};
+    return 0;
+}
+
+/* Whether it is done in the end, after what the call has answered. */
+static bool wait_at(HANDLE handle, struct placed *placed, bool done, DWORD *count)
+{
+    if (done || GetLastError() != ERROR_IO_PENDING) return done;
+    return GetOverlappedResult(handle, &placed->place, count, TRUE) != 0;
+}
+
+static void end_at(HANDLE handle, const struct placed *placed)
+{
+    (void)SetFilePointerEx(handle, placed->before, NULL, FILE_BEGIN);
+    (void)CloseHandle((HANDLE)((uintptr_t)placed->place.hEvent & ~(uintptr_t)1));
+}
+
 bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)
 {
-    OVERLAPPED place = place_of(offset);
-    LARGE_INTEGER before;
-    int error = position_of((HANDLE)file, &before);
+    HANDLE handle = (HANDLE)file;
+    struct placed placed;
+    DWORD count = 0;
+    int error = begin_at(handle, offset, &placed);
     if (error) return error;
-    bide_ssize count = read_handle((HANDLE)file, buffer, length, &place);
-    (void)SetFilePointerEx((HANDLE)file, before, NULL, FILE_BEGIN);
-    return count;
+    bool done = ReadFile(handle, buffer, at_most(length), &count, &placed.place) != 0;
+    done = wait_at(handle, &placed, done, &count);
+    bide_ssize result = read_result(done, count);
+    end_at(handle, &placed);
+    return result;
 }
 
 bide_ssize bide_os_write_at(bide_fd file, const void *buffer, size_t length, uint64_t offset)
 {
-    OVERLAPPED place = place_of(offset);
-    LARGE_INTEGER before;
-    int error = position_of((HANDLE)file, &before);
+    HANDLE handle = (HANDLE)file;
+    struct placed placed;
+    DWORD count = 0;
+    int error = begin_at(handle, offset, &placed);
     if (error) return error;
-    bide_ssize count = write_handle((HANDLE)file, buffer, length, &place);
-    (void)SetFilePointerEx((HANDLE)file, before, NULL, FILE_BEGIN);
-    return count;
+    bool done = WriteFile(handle, buffer, at_most(length), &count, &placed.place) != 0;
+    done = wait_at(handle, &placed, done, &count);
+    bide_ssize result = write_result(done, count);
+    end_at(handle, &placed);
+    return result;
 }
 
 int bide_os_file_sync(bide_fd fd, bool data_only)

@@ -1,0 +1,84 @@
+/* What files, names and directories have on Windows alone: kinds of handles, attributes, drives, long paths. What they
+ * share with other systems is in test_file.c.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "test_file.h"
+
+#include <bide/async.h>
+#include <bide/bulk.h>
+
+TestSuite(windows_files, .timeout = 60, .init = make_folder, .fini = remove_folder);
+
+static bide_file *adopt(HANDLE handle)
+{
+    bide_file *file;
+    cr_assert_neq(handle, INVALID_HANDLE_VALUE);
+    cr_assert_ok(bide_file_adopt(&file, (bide_fd)handle));
+    return file;
+}
+
+/* --- handles that do not wait --- */
+
+/* A handle on which nothing waits, of a new file that ends with it; its packets would come to the port. */
+static HANDLE overlapped(const char *name, HANDLE port)
+{
+    HANDLE handle = CreateFileA(in_folder(name), GENERIC_READ | GENERIC_WRITE, FILE_SHARE_READ, NULL,
+                                CREATE_NEW, FILE_FLAG_OVERLAPPED | FILE_FLAG_DELETE_ON_CLOSE, NULL);
+    cr_assert_neq(handle, INVALID_HANDLE_VALUE);
+    cr_assert_eq(CreateIoCompletionPort(handle, port, 0, 0), port);
+    return handle;
+}
+
+static bool has_packet(HANDLE port)
+{
+    DWORD size;
+    ULONG_PTR key;
+    OVERLAPPED *packet = NULL;
+    return GetQueuedCompletionStatus(port, &size, &key, &packet, 50) || packet;
+}
+
+Test(windows_files, an_overlapped_handle_is_read_and_written_at_offsets)
+{
+    char text[16] = "";
+    HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
+    bide_file *file = adopt(overlapped("overlapped", port));
+    cr_assert_gives(bide_file_pwrite(file, "hello world", 11, 0, SOON), 11);
+    cr_assert_gives(bide_file_pread(file, text, sizeof text, 6, SOON), 5);
+    cr_assert_eq(memcmp(text, "world", 5), 0);
+    cr_assert_gives(bide_file_pread(file, text, sizeof text, 11, SOON), 0);
+    cr_assert_gives(bide_file_pread(file, text, sizeof text, 1000, SOON), 0);
+    /* It has no position. */
+    cr_assert_gives(bide_file_read(file, text, sizeof text, SOON), BIDE_EINVAL);
+    cr_assert_gives(bide_file_write(file, text, sizeof text, SOON), BIDE_EINVAL);
+    cr_assert_not(has_packet(port));
+    cr_assert_ok(bide_file_close(file, SOON));
+    (void)CloseHandle(port);
+}
+
+Test(windows_files, an_overlapped_handle_is_sent)
+{
+    enum { LENGTH = 100000 };
+    static char sent[LENGTH], got[LENGTH];
+    HANDLE port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1);
+    bide_address where = bide_address_loopback(0);
+    bide_async *listener, *ends[2];
+    uint64_t done = 0;
+    for (size_t i = 0; i < LENGTH; i++)
+        sent[i] = (char)(i * 31 + i / 4096);
+    bide_file *file = adopt(overlapped("sent", port));
+    cr_assert_gives(bide_file_pwrite(file, sent, LENGTH, 0, SOON), LENGTH);
+    cr_assert_ok(bide_tcp_listen(&listener, &where, 0));
+    cr_assert_ok(bide_async_local_address(listener, &where));
+    cr_assert_ok(bide_tcp_connect(&ends[0], &where, SOON));
+    cr_assert_ok(bide_accept(listener, &ends[1], NULL, SOON));
+    cr_assert_ok(bide_sendfile(ends[0], bide_file_fd(file), 0, BIDE_TO_THE_END, SOON, &done));
+    cr_assert_eq(done, LENGTH);
+    cr_assert_ok(bide_read_exact(ends[1], got, LENGTH, SOON, NULL));
+    cr_assert_eq(memcmp(sent, got, LENGTH), 0);
+    cr_assert_not(has_packet(port));
+    cr_assert_ok(bide_async_free(ends[0]));
+    cr_assert_ok(bide_async_free(ends[1]));
+    cr_assert_ok(bide_async_free(listener));
+    cr_assert_ok(bide_file_close(file, SOON));
+    (void)CloseHandle(port);
+}
