@@ -6,6 +6,9 @@
 
 #include <bide/async.h>
 #include <bide/bulk.h>
+#include <bide/unix.h>
+
+#include "os/path_windows.h"
 
 TestSuite(windows_files, .timeout = 60, .init = make_folder, .fini = remove_folder);
 
@@ -81,4 +84,28 @@ Test(windows_files, an_overlapped_handle_is_sent)
     cr_assert_ok(bide_async_free(listener));
     cr_assert_ok(bide_file_close(file, SOON));
     (void)CloseHandle(port);
+}
+
+/* --- names of sockets --- */
+
+Test(windows_files, a_name_of_a_socket_is_not_taken_for_that_of_a_file_or_a_link)
+{
+    const DWORD point = FILE_ATTRIBUTE_REPARSE_POINT;
+    cr_assert_eq(bide_os_kind_of_attributes(point, IO_REPARSE_TAG_AF_UNIX), BIDE_KIND_SOCKET);
+    cr_assert_eq(bide_os_kind_of_attributes(point, IO_REPARSE_TAG_SYMLINK), BIDE_KIND_LINK);
+    cr_assert_eq(bide_os_kind_of_attributes(point | FILE_ATTRIBUTE_DIRECTORY, IO_REPARSE_TAG_MOUNT_POINT),
+                 BIDE_KIND_LINK);
+    cr_assert_eq(bide_os_kind_of_attributes(point, IO_REPARSE_TAG_DEDUP), BIDE_KIND_FILE);
+    cr_assert_eq(bide_os_kind_of_attributes(FILE_ATTRIBUTE_DIRECTORY, 0), BIDE_KIND_DIRECTORY);
+}
+
+Test(windows_files, what_is_no_socket_is_not_stale_whatever_letters_its_path_has)
+{
+    const char *path = in_folder("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    bide_address where;
+    cr_assert_ok(bide_address_unix(&where, path));
+    cr_assert_gives(bide_unix_remove_stale(&where), BIDE_ENOENT);
+    cr_assert_ok(bide_path_save(path, "x", 1, 0644, SOON));
+    cr_assert_gives(bide_unix_remove_stale(&where), BIDE_ENOTSOCK);
+    cr_assert_ok(bide_path_unlink(path, SOON));
 }

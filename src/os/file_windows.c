@@ -49,7 +49,8 @@ static int open_handle(const wchar_t *path, unsigned flags, unsigned mode, HANDL
     if (flags & BIDE_FILE_NOFOLLOW) attributes |= FILE_FLAG_OPEN_REPARSE_POINT;
     *handle = CreateFileW(path, access_of(flags), SHARED, NULL, disposition_of(flags), attributes, NULL);
     if (*handle == INVALID_HANDLE_VALUE) return opening_error(path);
-    if (flags & BIDE_FILE_NOFOLLOW && bide_os_handle_is_link(*handle)) {
+    if (flags & BIDE_FILE_NOFOLLOW &&
+        bide_os_kind_of_attributes(0, bide_os_handle_tag(*handle)) == BIDE_KIND_LINK) {
         (void)CloseHandle(*handle);
         return BIDE_ELOOP;
     }
@@ -272,7 +273,7 @@ static int disk_stat(HANDLE handle, bide_file_status *status)
     status->modified = file_time(found.ftLastWriteTime);
     status->changed = status->modified;
     status->mode = mode_of(found.dwFileAttributes);
-    status->kind = bide_os_kind_of_attributes(found.dwFileAttributes, bide_os_handle_is_link(handle));
+    status->kind = bide_os_kind_of_attributes(found.dwFileAttributes, bide_os_handle_tag(handle));
     /* What some file systems do not have. */
     if (GetFileInformationByHandleEx(handle, FileStandardInfo, &standard, sizeof standard))
         status->allocated = (uint64_t)standard.AllocationSize.QuadPart;

@@ -28,36 +28,43 @@ void bide_os_path_free(wchar_t *wide)
     SetLastError(error);
 }
 
-static bool is_link_tag(DWORD tag)
-{
-    return tag == IO_REPARSE_TAG_SYMLINK || tag == IO_REPARSE_TAG_MOUNT_POINT;
-}
-
-bool bide_os_handle_is_link(HANDLE handle)
+DWORD bide_os_handle_tag(HANDLE handle)
 {
     FILE_ATTRIBUTE_TAG_INFO found;
-    if (!GetFileInformationByHandleEx(handle, FileAttributeTagInfo, &found, sizeof found)) return false;
-    return found.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT && is_link_tag(found.ReparseTag);
+    if (!GetFileInformationByHandleEx(handle, FileAttributeTagInfo, &found, sizeof found)) return 0;
+    return found.FileAttributes & FILE_ATTRIBUTE_REPARSE_POINT ? found.ReparseTag : 0;
 }
 
-bide_file_kind bide_os_kind_of_attributes(DWORD attributes, bool link)
+bide_file_kind bide_os_kind_of_attributes(DWORD attributes, DWORD tag)
 {
-    if (link) return BIDE_KIND_LINK;
+    switch (tag) {
+    case IO_REPARSE_TAG_SYMLINK:
+    case IO_REPARSE_TAG_MOUNT_POINT: return BIDE_KIND_LINK;
+    case IO_REPARSE_TAG_AF_UNIX: return BIDE_KIND_SOCKET;
+    default: break;
+    }
     if (attributes & FILE_ATTRIBUTE_DIRECTORY) return BIDE_KIND_DIRECTORY;
     return attributes & FILE_ATTRIBUTE_DEVICE ? BIDE_KIND_CHARACTER : BIDE_KIND_FILE;
 }
 
 /* --- Names --- */
 
+static HANDLE open_to_look(const wchar_t *path, bool follow)
+{
+    return CreateFileW(path, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                       NULL, OPEN_EXISTING,
+                       FILE_FLAG_BACKUP_SEMANTICS | (follow ? 0 : FILE_FLAG_OPEN_REPARSE_POINT), NULL);
+}
+
 int bide_os_path_stat(const char *path, bool follow, bide_file_status *status)
 {
     wchar_t *wide;
     int error = bide_os_path_widen(path, &wide);
     if (error) return error;
-    DWORD how = FILE_FLAG_BACKUP_SEMANTICS | (follow ? 0 : FILE_FLAG_OPEN_REPARSE_POINT);
-    HANDLE handle =
-        CreateFileW(wide, FILE_READ_ATTRIBUTES, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, NULL,
-                    OPEN_EXISTING, how, NULL);
+    HANDLE handle = open_to_look(wide, follow);
+    /* A socket's name can be opened by itself alone. */
+    if (handle == INVALID_HANDLE_VALUE && GetLastError() == ERROR_CANT_ACCESS_FILE)
+        handle = open_to_look(wide, false);
     bide_os_path_free(wide);
     if (handle == INVALID_HANDLE_VALUE) return bide_last_error();
     error = bide_os_file_stat((bide_fd)handle, status);
@@ -201,10 +208,10 @@ int bide_os_directory_read(bide_os_directory *directory, const char **name, bide
     } while (is_dots(found->cFileName));
     if (WideCharToMultiByte(CP_UTF8, 0, found->cFileName, -1, directory->name, NAME_SIZE, NULL, NULL) <= 0)
         return bide_last_error();
-    /* The tag of a link is where other systems have something reserved (WIN32_FIND_DATA). */
-    bool link = found->dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT && is_link_tag(found->dwReserved0);
+    /* The tag is where other systems have something reserved (WIN32_FIND_DATA). */
+    DWORD tag = found->dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT ? found->dwReserved0 : 0;
     *name = directory->name;
-    *kind = bide_os_kind_of_attributes(found->dwFileAttributes, link);
+    *kind = bide_os_kind_of_attributes(found->dwFileAttributes, tag);
     return 0;
 }
 

@@ -11,9 +11,9 @@
 int bide_os_path_widen(const char *path, wchar_t **wide);
 void bide_os_path_free(wchar_t *wide);
 
-/* Whether what was opened is a symbolic link or a junction itself. */
-bool bide_os_handle_is_link(HANDLE handle);
+/* What an opened name is instead of a file: the tag of its reparse point, IO_REPARSE_TAG_…; 0: nothing. */
+DWORD bide_os_handle_tag(HANDLE handle);
 
-bide_file_kind bide_os_kind_of_attributes(DWORD attributes, bool link);
+bide_file_kind bide_os_kind_of_attributes(DWORD attributes, DWORD tag);
 
 #endif

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/socket_unix.h"
 
+#include "os/file.h"
 #include "os/io.h"
 #include "os/socket.h"
 #include "os/system_windows.h"
@@ -37,7 +38,7 @@ int bide_os_unix_listen(bide_fd fd, int backlog)
 void bide_os_unix_remove(const bide_address *address)
 {
     const char *path = bide_address_path(address, NULL);
-    if (path) (void)DeleteFileA(path);
+    if (path) (void)bide_os_path_unlink(path);
 }
 
 /* 0: nobody listens there. */
@@ -59,13 +60,12 @@ static int ask_whether_stale(const bide_address *address)
 int bide_os_unix_remove_stale(const bide_address *address)
 {
     const char *path = bide_address_path(address, NULL);
-    DWORD attributes = GetFileAttributesA(path);
-    if (attributes == INVALID_FILE_ATTRIBUTES) return bide_last_error();
-    /* A socket's file is a reparse point. */
-    if (!(attributes & FILE_ATTRIBUTE_REPARSE_POINT)) return BIDE_ENOTSOCK;
-    int error = ask_whether_stale(address);
+    bide_file_status status;
+    int error = bide_os_path_stat(path, false, &status);
     if (error) return error;
-    return DeleteFileA(path) ? 0 : bide_last_error();
+    if (status.kind != BIDE_KIND_SOCKET) return BIDE_ENOTSOCK;
+    error = ask_whether_stale(address);
+    return error ? error : bide_os_path_unlink(path);
 }
 
 /* The process alone: users and groups have no numbers. */
