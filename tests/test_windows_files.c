@@ -109,3 +109,35 @@ Test(windows_files, what_is_no_socket_is_not_stale_whatever_letters_its_path_has
     cr_assert_gives(bide_unix_remove_stale(&where), BIDE_ENOTSOCK);
     cr_assert_ok(bide_path_unlink(path, SOON));
 }
+
+/* --- drives --- */
+
+static void expect_only(const char *directory_path, const char *name)
+{
+    bide_directory *directory;
+    bide_directory_entry entry;
+    cr_assert_ok(bide_directory_open(&directory, directory_path, SOON));
+    cr_assert_ok(bide_directory_read(directory, &entry, SOON));
+    cr_assert_str_eq(entry.name, name);
+    cr_assert_gives(bide_directory_read(directory, &entry, SOON), BIDE_END);
+    bide_directory_close(directory);
+}
+
+Test(windows_files, a_drive_without_a_path_is_its_current_directory)
+{
+    char there[MAX_PATH], here[MAX_PATH], drive[] = "C:", extended[MAX_PATH + 8];
+    const char *path = in_folder("only");
+    cr_assert_ok(bide_path_save(path, "x", 1, 0644, SOON));
+    cr_assert(GetCurrentDirectoryA(sizeof there, there));
+    cr_assert(SetCurrentDirectoryA(folder));
+    cr_assert(GetCurrentDirectoryA(sizeof here, here));
+    drive[0] = here[0];
+    expect_only(drive, "only");
+    expect_only(".", "only");
+    cr_assert(SetCurrentDirectoryA(there));
+    (void)snprintf(extended, sizeof extended, "%s/", here);
+    expect_only(extended, "only");
+    (void)snprintf(extended, sizeof extended, "\\\\?\\%s\\", here);
+    expect_only(extended, "only");
+    cr_assert_ok(bide_path_unlink(path, SOON));
+}

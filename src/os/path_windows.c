@@ -150,6 +150,13 @@ struct bide_os_directory {
     char name[NAME_SIZE];
 };
 
+/* A drive without a path means its current directory, which a backslash would make its root. */
+static bool needs_backslash(const wchar_t *path, size_t length)
+{
+    wchar_t last = length > 0 ? path[length - 1] : L'\0';
+    return last != L'\\' && last != L'/' && !(length == 2 && last == L':');
+}
+
 /* What is searched for, to be freed: all that is in it. NULL without memory. */
 static wchar_t *pattern_of(const wchar_t *path)
 {
@@ -157,7 +164,8 @@ static wchar_t *pattern_of(const wchar_t *path)
     wchar_t *pattern = malloc((length + 3) * sizeof *pattern);
     if (!pattern) return NULL;
     memcpy(pattern, path, length * sizeof *pattern);
-    memcpy(pattern + length, L"\\*", 3 * sizeof *pattern);
+    if (needs_backslash(path, length)) pattern[length++] = L'\\';
+    memcpy(pattern + length, L"*", 2 * sizeof *pattern);
     return pattern;
 }
 
