@@ -180,8 +180,10 @@ static int begin(bide_os_directory *directory, const wchar_t *path)
                                          NULL, FIND_FIRST_EX_LARGE_FETCH);
     bide_os_path_free(pattern);
     directory->fresh = directory->search != INVALID_HANDLE_VALUE;
+    if (directory->fresh) return 0;
     /* The root of a volume may be empty. */
-    return directory->fresh || GetLastError() == ERROR_FILE_NOT_FOUND ? 0 : bide_last_error();
+    DWORD error = GetLastError();
+    return error == ERROR_FILE_NOT_FOUND || error == ERROR_NO_MORE_FILES ? 0 : bide_last_error();
 }
 
 int bide_os_directory_open(bide_os_directory **out, const char *path)
