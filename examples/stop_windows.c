@@ -9,8 +9,10 @@ static bide_event *asked;
 
 static BOOL WINAPI on_control(DWORD what)
 {
-    (void)what;
     bide_event_set(asked);
+    /* The console closes, the user leaves, or the system ends: that ends the process as soon as this returns. So it does
+     * not, and the process ends when the program's work is done, or the system's patience. */
+    if (what != CTRL_C_EVENT && what != CTRL_BREAK_EVENT) Sleep(INFINITE);
     return TRUE;
 }
 

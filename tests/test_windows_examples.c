@@ -20,7 +20,7 @@ struct program {
     size_t length;
 };
 
-/* `line` begins with the name of an example; what it is told from outside is for its own group of processes. */
+/* `line` begins with the name of an example. */
 static void start(struct program *program, const char *line)
 {
     char folder[MAX_PATH], command[2 * MAX_PATH];
@@ -36,8 +36,7 @@ static void start(struct program *program, const char *line)
     how.hStdError = how.hStdOutput;
     program->length = 0;
     program->text[0] = '\0';
-    cr_assert(CreateProcessA(NULL, command, NULL, NULL, TRUE, CREATE_NEW_PROCESS_GROUP, NULL, NULL, &how,
-                             &program->process),
+    cr_assert(CreateProcessA(NULL, command, NULL, NULL, TRUE, 0, NULL, NULL, &how, &program->process),
               "%s: error %lu", command, GetLastError());
     (void)CloseHandle(how.hStdOutput);
 }
@@ -67,6 +66,29 @@ static int end(struct program *program)
     (void)CloseHandle(program->process.hThread);
     (void)CloseHandle(program->output);
     return (int)status;
+}
+
+/* Has the program's handlers called as the console would, on a thread of that process, which is returned. */
+static HANDLE ask(struct program *program, DWORD what)
+{
+    HMODULE module = GetModuleHandleA("kernelbase");
+    LPTHREAD_START_ROUTINE routine =
+        (LPTHREAD_START_ROUTINE)(void (*)(void))GetProcAddress(module, "CtrlRoutine");
+    cr_assert(routine);
+    HANDLE thread =
+        CreateRemoteThread(program->process.hProcess, NULL, 0, routine, (void *)(uintptr_t)what, 0, NULL);
+    cr_assert_not_null(thread, "error %lu", GetLastError());
+    return thread;
+}
+
+/* Waits until the thread has ended. Whether it did so with the process, whose code it then has, rather than by itself. */
+static bool ends_with_it(HANDLE thread)
+{
+    DWORD status = 1;
+    (void)WaitForSingleObject(thread, INFINITE);
+    (void)GetExitCodeThread(thread, &status);
+    (void)CloseHandle(thread);
+    return status == 0;
 }
 
 static void expect(const char *line, int status, const char *text)
@@ -189,7 +211,7 @@ Test(examples, embed_win32_rings_and_answers_from_within_a_loop_of_messages)
     (void)end(&program);
 }
 
-static void echo_with(const char *line)
+static void echo_with(const char *line, DWORD what)
 {
     static struct program program;
     char text[] = "hello";
@@ -200,36 +222,32 @@ static void echo_with(const char *line)
     cr_assert_eq(bide_read_exact(client, text, sizeof text, SOON, NULL), 0);
     cr_assert_str_eq(text, "hello");
     (void)bide_async_free(client);
-    if (!GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, program.process.dwProcessId)) {
-        (void)TerminateProcess(program.process.hProcess, 0);
-        (void)end(&program);
-        BIDE_SKIP("there is no console to stop it from: error %lu; what it echoes is right", GetLastError());
-    }
+    HANDLE thread = ask(&program, what);
+    cr_assert_eq(ends_with_it(thread), what == CTRL_CLOSE_EVENT);
     cr_assert_eq(end(&program), 0, "%s", program.text);
     cr_assert_not_null(strstr(program.text, "1 connections"), "%s", program.text);
 }
 
 Test(examples, echo_server_serves_and_stops_when_asked)
 {
-    echo_with("echo_server.exe --listen 127.0.0.1:0");
+    echo_with("echo_server.exe --listen 127.0.0.1:0", CTRL_BREAK_EVENT);
+    echo_with("echo_server.exe --listen 127.0.0.1:0", CTRL_CLOSE_EVENT);
 }
 
 Test(examples, echo_server_serves_by_tasks_and_stops_when_asked)
 {
-    echo_with("echo_server.exe --tasks --workers 2 --listen 127.0.0.1:0");
+    echo_with("echo_server.exe --tasks --workers 2 --listen 127.0.0.1:0", CTRL_C_EVENT);
+    echo_with("echo_server.exe --tasks --workers 2 --listen 127.0.0.1:0", CTRL_CLOSE_EVENT);
 }
 
-Test(examples, windows_signals_reports_when_asked)
+Test(examples, windows_signals_reports_when_asked_and_ends_in_good_order)
 {
     static struct program program;
     start(&program, "windows_signals.exe --period 20ms");
     read_until(&program, "working");
-    if (!GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, program.process.dwProcessId)) {
-        (void)TerminateProcess(program.process.hProcess, 0);
-        (void)end(&program);
-        BIDE_SKIP("there is no console to ask it from: error %lu", GetLastError());
-    }
+    (void)CloseHandle(ask(&program, CTRL_BREAK_EVENT));
     read_until(&program, "has worked");
-    (void)TerminateProcess(program.process.hProcess, 0);
-    (void)end(&program);
+    cr_assert(ends_with_it(ask(&program, CTRL_CLOSE_EVENT)));
+    cr_assert_eq(end(&program), 0, "%s", program.text);
+    cr_assert_not_null(strstr(program.text, "asked to stop"), "%s", program.text);
 }
