@@ -201,6 +201,36 @@ Test(windows, nobody_takes_a_listeners_port_over)
     cr_assert_ok(bide_async_free(listener));
 }
 
+/* What is turned on or off by a call, which the linker leads here: all calls are imported, by a pointer. */
+typedef int(WSAAPI *ioctl_call)(SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD *, OVERLAPPED *,
+                                LPWSAOVERLAPPED_COMPLETION_ROUTINE);
+extern ioctl_call __real___imp_WSAIoctl;
+static int refusals = -1, losses = -1;
+
+static int WSAAPI note(SOCKET fd, DWORD code, void *in, DWORD in_size, void *out, DWORD out_size, DWORD *size,
+                       OVERLAPPED *overlapped, LPWSAOVERLAPPED_COMPLETION_ROUTINE routine)
+{
+    if (code == SIO_UDP_CONNRESET) refusals = *(BOOL *)in;
+    if (code == _WSAIOW(IOC_VENDOR, 15)) losses = *(BOOL *)in;
+    return __real___imp_WSAIoctl(fd, code, in, in_size, out, out_size, size, overlapped, routine);
+}
+
+const ioctl_call __wrap___imp_WSAIoctl = note;
+
+Test(windows, a_datagram_socket_is_not_told_of_what_became_of_others)
+{
+    bide_address where = loopback();
+    bide_async *socket;
+    cr_assert_ok(bide_udp_bind(&socket, &where));
+    cr_assert_eq(refusals, FALSE);
+    cr_assert_eq(losses, FALSE);
+    cr_assert_ok(bide_async_local_address(socket, &where));
+    cr_assert_ok(bide_udp_connect_to(socket, &where));
+    cr_assert_eq(refusals, TRUE);
+    cr_assert_eq(losses, FALSE);
+    cr_assert_ok(bide_async_free(socket));
+}
+
 /* --- handles --- */
 
 Test(windows, a_handle_that_is_signalled_ends_a_wait_at_once)

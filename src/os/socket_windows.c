@@ -8,6 +8,10 @@
 
 #include <string.h>
 
+#ifndef SIO_UDP_NETRESET
+#define SIO_UDP_NETRESET _WSAIOW(IOC_VENDOR, 15)
+#endif
+
 static const struct sockaddr *sockaddr_of(const bide_address *address, socklen_t *length)
 {
     size_t size = 0;
@@ -27,13 +31,25 @@ int bide_os_socket_look(bide_fd fd, int *family, int *type)
     return 0;
 }
 
-/* A datagram socket is told by an error of the next receive that nobody listens at a port it sent to, which
- * only one with a single peer can make sense of. Not every provider has the switch. */
-static void tell_of_refusals(bide_fd fd, bool on)
+/* Not every provider has every switch. */
+static void turn(bide_fd fd, DWORD what, bool on)
 {
     BOOL value = on;
     DWORD size = 0;
-    (void)WSAIoctl(fd, SIO_UDP_CONNRESET, &value, sizeof value, NULL, 0, &size, NULL, NULL);
+    (void)WSAIoctl(fd, what, &value, sizeof value, NULL, 0, &size, NULL, NULL);
+}
+
+/* A datagram socket is told by an error of the next receive that nobody listens at a port it sent to, which
+ * only one with a single peer can make sense of. */
+static void tell_of_refusals(bide_fd fd, bool on)
+{
+    turn(fd, SIO_UDP_CONNRESET, on);
+}
+
+/* And that a datagram was given up on its way, which is nobody's concern elsewhere. */
+static void silence_losses(bide_fd fd)
+{
+    turn(fd, SIO_UDP_NETRESET, false);
 }
 
 static int new_socket(const bide_address *address, int type, bide_fd *out)
@@ -51,7 +67,10 @@ static int new_socket(const bide_address *address, int type, bide_fd *out)
         bide_os_close(fd);
         return error;
     }
-    if (type == SOCK_DGRAM) tell_of_refusals(fd, false);
+    if (type == SOCK_DGRAM) {
+        tell_of_refusals(fd, false);
+        silence_losses(fd);
+    }
     *out = fd;
     return 0;
 }
