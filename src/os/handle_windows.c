@@ -46,8 +46,8 @@ int bide_os_handle_watch(void *handle, void (*function)(void *arg), void *arg, v
     if (!watch) return BIDE_ENOMEM;
     watch->function = function;
     watch->arg = arg;
-    if (!RegisterWaitForSingleObject(&watch->wait, handle, signalled, watch, INFINITE,
-                                     WT_EXECUTEONLYONCE | WT_EXECUTEINWAITTHREAD)) {
+    /* Not in the thread that waits: it does so for many, who would wait for the wakers that run here. */
+    if (!RegisterWaitForSingleObject(&watch->wait, handle, signalled, watch, INFINITE, WT_EXECUTEONLYONCE)) {
         int error = bide_last_error();
         free(watch);
         return error;
