@@ -22,7 +22,8 @@ set(BIDE_POLL poller)
 set(BIDE_SYSTEM_DEFINITIONS)
 
 if(NOT CMAKE_SYSTEM_NAME STREQUAL "Windows")
-  list(APPEND BIDE_OS error_posix fault_posix file fork io message options sigpipe socket socket_unix standard thread)
+  list(APPEND BIDE_OS
+       error_posix fault_posix file fork io message options sanitize sigpipe socket socket_unix standard thread)
   list(APPEND BIDE_POLL poll wake)
   set(THREADS_PREFER_PTHREAD_FLAG ON)
   find_package(Threads REQUIRED)

@@ -473,19 +473,11 @@ enum { SIGNALS = 3000 };
 static _Atomic int seen_by_us;
 static _Atomic int seen_by_them;
 
-#ifdef BIDE_TEST_TSAN
-/* The sanitizer holds a signal back until the thread calls libc. One that sleeps in a futex call of its
- * own would sleep on. */
-#define NAP bide_after(BIDE_MILLISECONDS(1))
-#else
-#define NAP BIDE_NEVER
-#endif
-
 /* Keeps itself inside Bide's locks, and every now and then asleep. */
 static void poll_in_a_tight_loop(struct worker *worker)
 {
     while (seen_by_us < SIGNALS && worker->result == 0) {
-        int error = bide_event_wait(&event, seen_by_us % 16 == 0 ? NAP : BIDE_NOW);
+        int error = bide_event_wait(&event, seen_by_us % 16 == 0 ? BIDE_NEVER : BIDE_NOW);
         if (error == 0)
             seen_by_us++;
         else if (error != BIDE_EAGAIN && error != BIDE_ETIMEDOUT)

@@ -135,14 +135,6 @@ struct server {
 /* `descriptors`: how many it may have open; 0: as many as we. */
 void start_server(struct server *server, rlim_t descriptors, arguments argv);
 
-/* Servers of tasks: the thread sanitizer puts a signal's handler off while its thread waits in a call that it does not
- * know, as all workers but the one in the poller do. */
-#ifdef BIDE_TEST_TSAN
-#define WORKERS "1"
-#else
-#define WORKERS "2"
-#endif
-
 #define START(server, ...) start_server(server, 0, (const char *const[]){__VA_ARGS__, NULL})
 
 /* It ends with exit code 0; the second one sends it SIGTERM before. */

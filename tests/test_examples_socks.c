@@ -18,7 +18,7 @@ TestSuite(socks, .timeout = 120);
 static struct server start(void)
 {
     struct server server;
-    START(&server, SOCKS5, "--workers", WORKERS, "--listen", "127.0.0.1:0", "--handshake", "5s");
+    START(&server, SOCKS5, "--workers", "2", "--listen", "127.0.0.1:0", "--handshake", "5s");
     return server;
 }
 
@@ -170,7 +170,7 @@ Test(socks, refuses_who_does_not_speak_it)
     (void)close(client);
     stop(&server);
 
-    START(&server, SOCKS5, "--workers", WORKERS, "--listen", "127.0.0.1:0", "--handshake", "100ms");
+    START(&server, SOCKS5, "--workers", "2", "--listen", "127.0.0.1:0", "--handshake", "100ms");
     client = connected(&server.place);
     send_all(client, "\5", 1);
     cr_assert(ends(client), "who says nothing more is served for ever");

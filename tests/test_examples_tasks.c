@@ -26,8 +26,8 @@ Test(tasks, echo_server_and_proxy_serve_socat)
 {
     struct server server, proxy;
     char command[256];
-    START(&server, ECHO_SERVER, "--tasks", "--workers", WORKERS, "--listen", "127.0.0.1:0");
-    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", server.place.text);
+    START(&server, ECHO_SERVER, "--tasks", "--workers", "2", "--listen", "127.0.0.1:0");
+    START(&proxy, PROXY, "--workers", "2", "--listen", "127.0.0.1:0", server.place.text);
     /* socat ends its half when it has sent all, and waits for the rest of what comes back. */
     (void)snprintf(command, sizeof command, "seq 200000 | socat -t 20 - TCP:%s | cksum; seq 200000 | cksum",
                    proxy.place.text);
@@ -102,7 +102,7 @@ Test(tasks, proxy_moves_100_megabytes_each_way_and_hands_an_end_on_by_itself)
     void *done;
     char end[64];
     int listener = listening(&place, 5);
-    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", place.text);
+    START(&proxy, PROXY, "--workers", "2", "--listen", "127.0.0.1:0", place.text);
     cr_assert_eq(pthread_create(&behind, NULL, echo_and_tell_of_the_end, &listener), 0);
     int client = connected(&proxy.place);
     cr_assert_eq(pthread_create(&sender, NULL, send_much, &client), 0);
@@ -131,7 +131,7 @@ Test(tasks, proxy_closes_on_clients_whom_it_cannot_connect_and_goes_on)
     struct place place;
     struct server proxy;
     int fd = bound(&place);
-    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", place.text);
+    START(&proxy, PROXY, "--workers", "2", "--listen", "127.0.0.1:0", place.text);
     for (int i = 0; i < 3; i++) {
         int client = connected(&proxy.place);
         cr_assert(ends(client));
@@ -156,7 +156,7 @@ Test(tasks, proxy_drops_who_is_idle_and_keeps_who_is_not)
     struct server proxy;
     char got[1];
     int listener = listening(&place, 5);
-    START(&proxy, PROXY, "--workers", WORKERS, "--listen", "127.0.0.1:0", "--idle", "1s", place.text);
+    START(&proxy, PROXY, "--workers", "2", "--listen", "127.0.0.1:0", "--idle", "1s", place.text);
     int idle = connected(&proxy.place);
     int busy = connected(&proxy.place);
     int servers[2] = {accept(listener, NULL, NULL), accept(listener, NULL, NULL)};

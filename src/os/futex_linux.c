@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include "os/futex.h"
 
+#include "os/sanitize.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -33,6 +35,11 @@ struct kernel_timespec {
 void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
 {
     int saved = errno;
+#ifdef BIDE_SANITIZE_THREAD
+    /* What is left: a signal in the few instructions from here to the call is handled when that returns. */
+    bide_os_sanitize_handle_signals();
+    deadline = bide_os_sanitize_deadline(deadline);
+#endif
     struct kernel_timespec until;
     struct kernel_timespec *limit = NULL;
     if (!bide_is_never(deadline)) {
@@ -45,6 +52,9 @@ void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant 
     }
     (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, limit, NULL,
                   FUTEX_BITSET_MATCH_ANY);
+#ifdef BIDE_SANITIZE_THREAD
+    bide_os_sanitize_handle_signals();
+#endif
     errno = saved;
 }
 

@@ -22,9 +22,11 @@
 
 #include "os/assert.h"
 #include "os/clock.h"
+#include "os/sanitize.h"
 #include "poll/wake.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
@@ -174,7 +176,16 @@ static int wait_precisely(struct epoll_poller *self, struct epoll_event *events,
                           bide_duration rest)
 {
     struct __kernel_timespec limit = {.tv_sec = rest / BIDE_SECONDS(1), .tv_nsec = rest % BIDE_SECONDS(1)};
+#ifdef BIDE_SANITIZE_THREAD
+    bide_os_sanitize_mask before;
+    bide_os_sanitize_block_signals(&before);
+    int count = (int)syscall(SYS_epoll_pwait2, self->epoll, events, capacity, &limit, &before,
+                             (size_t)(NSIG - 1) / 8);
+    bide_os_sanitize_unblock_signals(&before);
+    return count;
+#else
     return (int)syscall(SYS_epoll_pwait2, self->epoll, events, capacity, &limit, NULL, (size_t)0);
+#endif
 }
 #else
 static int wait_precisely(struct epoll_poller *self, struct epoll_event *events, int capacity,

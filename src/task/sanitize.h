@@ -10,6 +10,8 @@
 #ifndef BIDE_TASK_SANITIZE_H
 #define BIDE_TASK_SANITIZE_H
 
+#include "os/sanitize.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,13 +20,6 @@
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define BIDE_SANITIZE_ADDRESS 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define BIDE_SANITIZE_THREAD 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define BIDE_SANITIZE_THREAD 1
 #endif
 #endif
 #if defined(__has_include) && !defined(NVALGRIND)
@@ -69,13 +64,9 @@ struct bide_sanitize {
 #endif
 };
 
-/* All of this thread's, after those that have come are handled; and back to what was blocked before. */
+/* Around a switch: a noted signal is its fiber's, which may rest or end. See os/sanitize.h. */
 void bide_sanitize_block_signals(void);
 void bide_sanitize_unblock_signals(void);
-
-/* In a thread's own fiber: what the sanitizer notes signals in is made by its first call that blocks, and up to
- * gcc 12 a signal that comes meanwhile is lost. So that it is there. */
-void bide_sanitize_expect_signals(void);
 
 static inline void bide_sanitize_make(struct bide_sanitize *self, void *stack, size_t size)
 {
@@ -94,7 +85,7 @@ static inline void bide_sanitize_adopt(struct bide_sanitize *self)
     BIDE_SANITIZE_ADDRESS_DO(self->fake = NULL; self->bottom = NULL; self->size = 0; self->made = false;
                              self->previous = NULL;)
     BIDE_SANITIZE_THREAD_DO(self->fiber = __tsan_get_current_fiber(); self->own = false;
-                            bide_sanitize_expect_signals();)
+                            bide_os_sanitize_handle_signals();)
 }
 
 /* The frames that were left when the fiber ended have left their marks on the stack. */
