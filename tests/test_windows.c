@@ -161,6 +161,34 @@ Test(windows, a_post_of_nothing_is_refused)
     bide_poller_free(poller);
 }
 
+/* The system's calls are imported, by pointers: to these the linker leads. */
+typedef BOOL(WINAPI *timer_call)(HANDLE, const LARGE_INTEGER *, long, PTIMERAPCROUTINE, void *, BOOL);
+extern timer_call __real___imp_SetWaitableTimer;
+static int timers_set;
+
+/* The first one is early. */
+static BOOL WINAPI set_early(HANDLE timer, const LARGE_INTEGER *due, long period, PTIMERAPCROUTINE routine,
+                             void *arg, BOOL resume)
+{
+    LARGE_INTEGER early = *due;
+    if (timers_set++ == 0) early.QuadPart /= 4;
+    return __real___imp_SetWaitableTimer(timer, &early, period, routine, arg, resume);
+}
+
+const timer_call __wrap___imp_SetWaitableTimer = set_early;
+
+Test(windows, a_timer_that_is_early_is_set_again_for_the_rest)
+{
+    bide_poller *poller;
+    bide_poll_event event;
+    cr_assert_ok(bide_poller_new(&poller, NULL));
+    bide_instant deadline = bide_after(BIDE_MILLISECONDS(40));
+    cr_assert_gives(bide_poller_wait(poller, &event, 1, deadline), 0);
+    cr_assert_geq(bide_now().ns, deadline.ns);
+    cr_assert_geq(timers_set, 2);
+    bide_poller_free(poller);
+}
+
 /* --- sockets --- */
 
 static bool is_inherited(bide_fd fd)
@@ -201,7 +229,6 @@ Test(windows, nobody_takes_a_listeners_port_over)
     cr_assert_ok(bide_async_free(listener));
 }
 
-/* What is turned on or off by a call, which the linker leads here: all calls are imported, by a pointer. */
 typedef int(WSAAPI *ioctl_call)(SOCKET, DWORD, void *, DWORD, void *, DWORD, DWORD *, OVERLAPPED *,
                                 LPWSAOVERLAPPED_COMPLETION_ROUTINE);
 extern ioctl_call __real___imp_WSAIoctl;

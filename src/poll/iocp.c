@@ -493,6 +493,8 @@ static int collect(struct iocp_poller *self, const OVERLAPPED_ENTRY *packets, in
         else if (packet->lpCompletionKey == PACKET_POSTED)
             events[found++] = (bide_poll_event){.key = (uint64_t)(uintptr_t)packet->lpOverlapped,
                                                 .ready = packet->dwNumberOfBytesTransferred};
+        else if (packet->lpCompletionKey == PACKET_TIMER)
+            bide_iocp_timer_expired(&self->timer);
     }
     return found;
 }

@@ -55,3 +55,8 @@ void bide_iocp_timer_set(struct bide_iocp_timer *self, bide_instant deadline)
     }
     self->deadline = set ? deadline : BIDE_NOW;
 }
+
+void bide_iocp_timer_expired(struct bide_iocp_timer *self)
+{
+    self->deadline = BIDE_NEVER;
+}

@@ -16,7 +16,7 @@ struct bide_iocp_timer {
     ULONG_PTR packet;
     HANDLE timer; /* NULL: not needed yet, or not to be had */
     HANDLE wait;
-    bide_instant deadline; /* for which it is set, or at which it has expired; BIDE_NEVER: not set */
+    bide_instant deadline; /* for which it is set; BIDE_NEVER: for none */
 };
 
 /* `packet`: the key of what it posts. Costs nothing before the first deadline. */
@@ -28,5 +28,8 @@ void bide_iocp_timer_close(struct bide_iocp_timer *self);
 /* Sees to it that it expires at the deadline, by a system call only if it does not already; BIDE_NEVER: not at all, so
  * that an idle process is not woken for nothing. Where there is no such timer it does nothing. */
 void bide_iocp_timer_set(struct bide_iocp_timer *self, bide_instant deadline);
+
+/* Its packet has come, perhaps a little early, for it has a clock of its own: to be set again where it still matters. */
+void bide_iocp_timer_expired(struct bide_iocp_timer *self);
 
 #endif
