@@ -86,6 +86,80 @@ Test(windows_files, an_overlapped_handle_is_sent)
     (void)CloseHandle(port);
 }
 
+/* --- emptying --- */
+
+/* The system's calls are imported, by pointers: to this the linker leads. As Windows, unlike Wine 8, it does not overwrite
+ * what is hidden or the system's, nor empty what is not to be written ("CreateFileW"). */
+typedef HANDLE(WINAPI *create_call)(const wchar_t *, DWORD, DWORD, SECURITY_ATTRIBUTES *, DWORD, DWORD,
+                                    HANDLE);
+extern create_call __real___imp_CreateFileW;
+
+static HANDLE WINAPI create(const wchar_t *path, DWORD access, DWORD share, SECURITY_ATTRIBUTES *security,
+                            DWORD disposition, DWORD attributes, HANDLE like)
+{
+    DWORD there = GetFileAttributesW(path);
+    if (disposition == CREATE_ALWAYS && there != INVALID_FILE_ATTRIBUTES &&
+        there & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM)) {
+        SetLastError(ERROR_ACCESS_DENIED);
+        return INVALID_HANDLE_VALUE;
+    }
+    if (disposition == TRUNCATE_EXISTING && !(access & GENERIC_WRITE)) {
+        SetLastError(ERROR_INVALID_PARAMETER);
+        return INVALID_HANDLE_VALUE;
+    }
+    return __real___imp_CreateFileW(path, access, share, security, disposition, attributes, like);
+}
+
+const create_call __wrap___imp_CreateFileW = create;
+
+static void expect_size(const char *path, uint64_t size)
+{
+    bide_file_status status;
+    cr_assert_ok(bide_path_stat(path, &status, SOON));
+    cr_assert_eq(status.size, size);
+}
+
+Test(windows_files, a_hidden_file_is_emptied_as_any_other_and_stays_hidden)
+{
+    const char *path = in_folder("hidden");
+    cr_assert_ok(bide_path_save(path, "hello", 5, 0644, SOON));
+    cr_assert(SetFileAttributesA(path, FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM));
+    DWORD before_it = GetFileAttributesA(path);
+    if (!(before_it & FILE_ATTRIBUTE_HIDDEN)) {
+        cr_assert_ok(bide_path_unlink(path, SOON));
+        BIDE_SKIP("nothing is hidden in this file system");
+    }
+    cr_assert_ok(bide_path_save(path, "abc", 3, 0644, SOON));
+    expect_size(path, 3);
+    cr_assert_eq(GetFileAttributesA(path), before_it);
+    cr_assert_ok(bide_path_unlink(path, SOON));
+}
+
+Test(windows_files, a_file_is_emptied_whatever_it_is_opened_for)
+{
+    static const unsigned purposes[] = {BIDE_FILE_READ, BIDE_FILE_WRITE, BIDE_FILE_READ | BIDE_FILE_WRITE,
+                                        BIDE_FILE_WRITE | BIDE_FILE_APPEND,
+                                        BIDE_FILE_READ | BIDE_FILE_WRITE | BIDE_FILE_APPEND};
+    const char *path = in_folder("emptied");
+    bide_file *file;
+    for (size_t i = 0; i < sizeof purposes / sizeof *purposes; i++) {
+        for (int creates = 0; creates < 2; creates++) {
+            unsigned flags = purposes[i] | BIDE_FILE_TRUNCATE | (creates ? BIDE_FILE_CREATE : 0);
+            cr_assert_ok(bide_path_save(path, "hello", 5, 0644, SOON));
+            cr_assert_ok(bide_file_open(&file, path, flags, 0644, SOON));
+            expect_size(path, 0);
+            if (flags & BIDE_FILE_WRITE) {
+                cr_assert_gives(bide_file_write(file, "ab", 2, SOON), 2);
+                cr_assert_ok(bide_file_seek(file, 0, BIDE_FROM_START, NULL, SOON));
+                cr_assert_gives(bide_file_write(file, "c", 1, SOON), 1);
+                expect_size(path, flags & BIDE_FILE_APPEND ? 3 : 2);
+            }
+            cr_assert_ok(bide_file_close(file, SOON));
+            cr_assert_ok(bide_path_unlink(path, SOON));
+        }
+    }
+}
+
 /* --- names of sockets --- */
 
 Test(windows_files, a_name_of_a_socket_is_not_taken_for_that_of_a_file_or_a_link)

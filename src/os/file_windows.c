@@ -26,11 +26,24 @@ static DWORD access_of(unsigned flags)
     return flags & BIDE_FILE_WRITE ? access | GENERIC_WRITE : access;
 }
 
+/* What is to be emptied is opened first, and found to be what was meant: to overwrite is denied for what is hidden, and
+ * would replace attributes, and a link itself. */
 static DWORD disposition_of(unsigned flags)
 {
-    if (!(flags & BIDE_FILE_CREATE)) return flags & BIDE_FILE_TRUNCATE ? TRUNCATE_EXISTING : OPEN_EXISTING;
-    if (flags & BIDE_FILE_EXCLUSIVE) return CREATE_NEW;
-    return flags & BIDE_FILE_TRUNCATE ? CREATE_ALWAYS : OPEN_ALWAYS;
+    if (!(flags & BIDE_FILE_CREATE)) return OPEN_EXISTING;
+    return flags & BIDE_FILE_EXCLUSIVE ? CREATE_NEW : OPEN_ALWAYS;
+}
+
+static int empty(HANDLE handle, unsigned flags)
+{
+    if ((flags & (BIDE_FILE_WRITE | BIDE_FILE_APPEND)) == BIDE_FILE_WRITE)
+        return bide_os_file_truncate((bide_fd)handle, 0);
+    /* With the right that one for reading or appending has not. */
+    HANDLE other = ReOpenFile(handle, GENERIC_WRITE, SHARED, 0);
+    if (other == INVALID_HANDLE_VALUE) return bide_last_error();
+    int error = bide_os_file_truncate((bide_fd)other, 0);
+    (void)CloseHandle(other);
+    return error;
 }
 
 /* What the system denies of directories alone is told as such. */
@@ -49,31 +62,27 @@ static int open_handle(const wchar_t *path, unsigned flags, unsigned mode, HANDL
     if (flags & BIDE_FILE_NOFOLLOW) attributes |= FILE_FLAG_OPEN_REPARSE_POINT;
     *handle = CreateFileW(path, access_of(flags), SHARED, NULL, disposition_of(flags), attributes, NULL);
     if (*handle == INVALID_HANDLE_VALUE) return opening_error(path);
+    bool is_new = flags & BIDE_FILE_CREATE && GetLastError() != ERROR_ALREADY_EXISTS;
+    int error = 0;
     if (flags & BIDE_FILE_NOFOLLOW &&
-        bide_os_kind_of_attributes(0, bide_os_handle_tag(*handle)) == BIDE_KIND_LINK) {
-        (void)CloseHandle(*handle);
-        return BIDE_ELOOP;
-    }
-    return 0;
+        bide_os_kind_of_attributes(0, bide_os_handle_tag(*handle)) == BIDE_KIND_LINK)
+        error = BIDE_ELOOP;
+    else if (flags & BIDE_FILE_TRUNCATE && !is_new)
+        error = empty(*handle, flags);
+    if (error) (void)CloseHandle(*handle);
+    return error;
 }
 
 int bide_os_file_open(const char *path, unsigned flags, unsigned mode, bide_fd *fd)
 {
     wchar_t *wide;
-    HANDLE handle = INVALID_HANDLE_VALUE;
+    HANDLE handle;
+    *fd = BIDE_INVALID_FD;
     int error = bide_os_path_widen(path, &wide);
     if (error) return error;
-    if ((flags & (BIDE_FILE_APPEND | BIDE_FILE_TRUNCATE | BIDE_FILE_CREATE)) ==
-        (BIDE_FILE_APPEND | BIDE_FILE_TRUNCATE)) {
-        /* To empty what exists takes the right that appending must not have. */
-        unsigned emptying = (flags & BIDE_FILE_NOFOLLOW) | BIDE_FILE_WRITE | BIDE_FILE_TRUNCATE;
-        error = open_handle(wide, emptying, 0, &handle);
-        if (!error) (void)CloseHandle(handle);
-        flags &= ~(unsigned)BIDE_FILE_TRUNCATE;
-    }
-    if (!error) error = open_handle(wide, flags, mode, &handle);
+    error = open_handle(wide, flags, mode, &handle);
     bide_os_path_free(wide);
-    *fd = error ? BIDE_INVALID_FD : (bide_fd)handle;
+    if (!error) *fd = (bide_fd)handle;
     return error;
 }
 
