@@ -89,7 +89,8 @@ Test(windows_files, an_overlapped_handle_is_sent)
 /* --- emptying --- */
 
 /* The system's calls are imported, by pointers: to this the linker leads. As Windows, unlike Wine 8, it does not overwrite
- * what is hidden or the system's, nor empty what is not to be written ("CreateFileW"). */
+ * what is hidden or the system's, nor empty what is not to be written ("CreateFileW"), nor take a long path that is not
+ * extended. */
 typedef HANDLE(WINAPI *create_call)(const wchar_t *, DWORD, DWORD, SECURITY_ATTRIBUTES *, DWORD, DWORD,
                                     HANDLE);
 extern create_call __real___imp_CreateFileW;
@@ -101,6 +102,10 @@ static HANDLE WINAPI create(const wchar_t *path, DWORD access, DWORD share, SECU
     if (disposition == CREATE_ALWAYS && there != INVALID_FILE_ATTRIBUTES &&
         there & (FILE_ATTRIBUTE_HIDDEN | FILE_ATTRIBUTE_SYSTEM)) {
         SetLastError(ERROR_ACCESS_DENIED);
+        return INVALID_HANDLE_VALUE;
+    }
+    if (GetFullPathNameW(path, 0, NULL, NULL) > MAX_PATH && wcsncmp(path, L"\\\\?\\", 4) != 0) {
+        SetLastError(ERROR_PATH_NOT_FOUND);
         return INVALID_HANDLE_VALUE;
     }
     if (disposition == TRUNCATE_EXISTING && !(access & GENERIC_WRITE)) {
@@ -214,4 +219,53 @@ Test(windows_files, a_drive_without_a_path_is_its_current_directory)
     (void)snprintf(extended, sizeof extended, "\\\\?\\%s\\", here);
     expect_only(extended, "only");
     cr_assert_ok(bide_path_unlink(path, SOON));
+}
+
+/* --- long paths --- */
+
+Test(windows_files, a_path_may_be_longer_than_plain_ones_and_relative)
+{
+    enum { LEVELS = 5 };
+    static char paths[LEVELS][800], file[900], other[900], there[MAX_PATH];
+    const char *relative = strrchr(folder, '/') + 1;
+    cr_assert(GetCurrentDirectoryA(sizeof there, there));
+    for (int i = 0; i < LEVELS; i++) {
+        (void)snprintf(paths[i], sizeof paths[i], "%s/../%s\\%.90s", i ? paths[i - 1] : folder,
+                       i ? strrchr(paths[i - 1], '\\') + 1 : relative,
+                       "a_directory_whose_name_is_long_enough_that_a_few_of_them_are_more_than_a_path_may_"
+                       "have_elsewhere");
+        cr_assert_ok(bide_path_mkdir(paths[i], 0755, SOON));
+    }
+    (void)snprintf(file, sizeof file, "%s/only", paths[LEVELS - 1]);
+    (void)snprintf(other, sizeof other, "%s/other", paths[LEVELS - 1]);
+    cr_assert_ok(bide_path_save(other, "hello", 5, 0644, SOON));
+    cr_assert_ok(bide_path_rename(other, file, SOON));
+    expect_size(file, 5);
+    expect_only(paths[LEVELS - 1], "only");
+    (void)SetCurrentDirectoryA("/tmp");
+    expect_size(file + sizeof "/tmp", 5);
+    cr_assert(SetCurrentDirectoryA(there));
+    cr_assert_ok(bide_path_unlink(file, SOON));
+    for (int i = LEVELS; i-- > 0;)
+        cr_assert_ok(bide_path_rmdir(paths[i], SOON));
+    /* What nothing can be called. */
+    memset(file, 'x', sizeof file - 1);
+    cr_assert_lt(bide_path_mkdir(file, 0755, SOON), 0);
+}
+
+/* Servers' names begin with two backslashes, of which one remains. */
+Test(windows_files, a_long_path_on_a_server_is_extended_too)
+{
+    static char path[400] = "\\\\server\\share\\";
+    wchar_t *wide;
+    memset(path + strlen(path), 'x', 300);
+    cr_assert_ok(bide_os_path_widen(path, &wide));
+    cr_assert_eq(wcsncmp(wide, L"\\\\?\\UNC\\server\\share\\xxx", 24), 0, "%ls", wide);
+    cr_assert_eq(wcslen(wide), strlen(path) + 6);
+    bide_os_path_free(wide);
+    (void)snprintf(path, 16, "\\\\?\\C:\\./x");
+    path[10] = 'x';
+    cr_assert_ok(bide_os_path_widen(path, &wide));
+    cr_assert_eq(wcsncmp(wide, L"\\\\?\\C:\\./xxare", 14), 0, "%ls", wide);
+    bide_os_path_free(wide);
 }

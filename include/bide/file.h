@@ -33,8 +33,7 @@
  * (NULL, or a flag or number that is none), BIDE_ENOMEM, the pool's (BIDE_ENOTHREAD, BIDE_ENOTSUP,
  * BIDE_EFORKED), BIDE_ECANCELED, and at the deadline BIDE_ETIMEDOUT or BIDE_EAGAIN.
  *
- * **Windows.** Paths are UTF-8, and longer than MAX_PATH only as the system allows ("Maximum Path Length
- * Limitation" in its documentation). Of a mode only the right to write counts: a file made without it is read-only.
+ * **Windows.** Paths are UTF-8, and may be longer than MAX_PATH. Of a mode only the right to write counts: a file made without it is read-only.
  * A file open for appending cannot be truncated. A read or write at an offset moves the position there and back, so
  * that one at the position, from another thread meanwhile, may miss. What is open here can be renamed and removed,
  * as everywhere. A handle that was opened with FILE_FLAG_OVERLAPPED has no position: reads and writes at it are

@@ -11,6 +11,39 @@
 /* A name of MAX_PATH units has at most so many bytes: a unit outside of pairs has up to three. */
 #define NAME_SIZE (3 * MAX_PATH + 1)
 
+/* What a path may have at most unless it is extended: a directory of that length has room for a name of 8.3. */
+#define PLAIN_MOST (MAX_PATH - 12)
+
+/* One of the system's own names, \\?\… and \\.\…, is left as it is. */
+static bool is_special(const wchar_t *path)
+{
+    return path[0] == L'\\' && path[1] == L'\\' && (path[2] == L'?' || path[2] == L'.') && path[3] == L'\\';
+}
+
+/* Behind \\?\ (for \\server\share: \\?\UNC\server\share) a path may have any length, and is taken as it is: so it has to be a
+ * full one ("Naming Files, Paths, and Namespaces"). `room`: of that, with its zero. */
+static int extend(wchar_t **path, DWORD room)
+{
+    const size_t longest = sizeof "\\\\?\\UNC";
+    wchar_t *extended = malloc((longest + room) * sizeof *extended);
+    if (!extended) return BIDE_ENOMEM;
+    wchar_t *full = extended + longest;
+    DWORD length = GetFullPathNameW(*path, room, full, NULL);
+    if (length == 0 || length >= room) { /* the current directory is another by now */
+        free(extended);
+        return BIDE_ENAMETOOLONG;
+    }
+    bool shared = full[0] == L'\\' && full[1] == L'\\';
+    const wchar_t *prefix = shared ? L"\\\\?\\UNC" : L"\\\\?\\";
+    size_t before = wcslen(prefix);
+    if (shared) full++; /* of its two backslashes the prefix has the first */
+    memmove(extended + before, full, (wcslen(full) + 1) * sizeof *full);
+    memcpy(extended, prefix, before * sizeof *prefix);
+    free(*path);
+    *path = extended;
+    return 0;
+}
+
 int bide_os_path_widen(const char *path, wchar_t **wide)
 {
     int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
@@ -18,7 +51,11 @@ int bide_os_path_widen(const char *path, wchar_t **wide)
     *wide = malloc((size_t)length * sizeof **wide);
     if (!*wide) return BIDE_ENOMEM;
     (void)MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, *wide, length);
-    return 0;
+    if (is_special(*wide)) return 0;
+    DWORD room = GetFullPathNameW(*wide, 0, NULL, NULL);
+    int error = room > PLAIN_MOST ? extend(wide, room) : 0;
+    if (error) free(*wide);
+    return error;
 }
 
 void bide_os_path_free(wchar_t *wide)

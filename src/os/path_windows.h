@@ -7,7 +7,7 @@
 
 #include <bide/file.h>
 
-/* A path of UTF-8 as the system has it, to be freed: 0, BIDE_EINVAL (no UTF-8), BIDE_ENOMEM. */
+/* A path of UTF-8 as the system takes it, to be freed: 0, BIDE_EINVAL (no UTF-8), BIDE_ENAMETOOLONG, BIDE_ENOMEM. */
 int bide_os_path_widen(const char *path, wchar_t **wide);
 void bide_os_path_free(wchar_t *wide);
 
