@@ -6,6 +6,8 @@
 
 #include <bide/local.h>
 
+#include "future/thread.h"
+
 TestSuite(local, .timeout = 60);
 
 static atomic_int dropped, order;
@@ -199,6 +201,22 @@ Test(local, a_plain_thread_has_values_too_and_drops_them_at_its_end)
         cr_assert_eq(pthread_join(threads[i], NULL), 0);
     cr_assert_eq(atomic_load(&dropped), 8);
     cr_assert_null(bide_local_get(&counted));
+}
+
+/* Ends as some C libraries have a thread end: what it had of thread-local variables is gone before it hears of it. */
+static void *lose_the_record(void *arg)
+{
+    (void)have_values(arg);
+    memset(bide_thread_self(), 0, sizeof *bide_thread_self());
+    return NULL;
+}
+
+Test(local, a_threads_values_are_dropped_though_its_record_has_gone_before)
+{
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, lose_the_record, numbers), 0);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(atomic_load(&dropped), 1);
 }
 
 /* --- inheritance --------------------------------------------------------------------------------------------- */

@@ -88,14 +88,17 @@ void bide_parker_delete(struct bide_parker *parker)
     bide_os_mutex_unlock(&pool_lock);
 }
 
-/* The thread's values are dropped when it ends, which may have to wait, and then its own parker goes back. */
+/* The thread's values are dropped when it ends, which may have to wait, and then its own parker goes back. Its record may
+ * be a new one by now. */
 static void thread_ends(void *arg)
 {
-    struct bide_thread *thread = arg;
-    if (thread->end_locals) thread->end_locals(&thread->locals);
-    if (!thread->parker) return;
-    bide_parker_delete(thread->parker);
-    thread->parker = NULL;
+    struct bide_thread_end *end = arg;
+    struct bide_thread *thread = bide_thread_self();
+    thread->end = end;
+    if (end->end_locals) end->end_locals(&end->locals);
+    if (end->parker) bide_parker_delete(end->parker);
+    thread->end = NULL;
+    free(end);
 }
 
 /* Parkers of threads that are not in the child are lost to it, for good: late wakes may still name them. */
@@ -130,21 +133,22 @@ int bide_future_watch_forks(void)
 
 int bide_thread_watch_end(struct bide_thread *thread)
 {
-    return bide_os_thread_at_exit(thread_ends, thread);
+    if (thread->end) return 0;
+    struct bide_thread_end *end = calloc(1, sizeof *end);
+    int error = end ? bide_os_thread_at_exit(thread_ends, end) : BIDE_ENOMEM;
+    if (error)
+        free(end);
+    else
+        thread->end = end;
+    return error;
 }
 
 static struct bide_parker *own_parker(struct bide_thread *thread)
 {
-    if (thread->parker) return thread->parker;
-    if (bide_future_watch_forks() != 0) return NULL;
-    struct bide_parker *parker = bide_parker_new();
-    if (!parker) return NULL;
-    if (bide_thread_watch_end(thread) != 0) {
-        bide_parker_delete(parker);
-        return NULL;
-    }
-    thread->parker = parker;
-    return parker;
+    if (thread->end && thread->end->parker) return thread->end->parker;
+    if (bide_future_watch_forks() != 0 || bide_thread_watch_end(thread) != 0) return NULL;
+    thread->end->parker = bide_parker_new();
+    return thread->end->parker;
 }
 
 struct bide_parker *bide_parker_acquire(struct bide_thread *thread)

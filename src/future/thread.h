@@ -25,6 +25,14 @@ struct bide_running_operation {
     struct bide_running_operation *outer;
 };
 
+/* What a thread keeps until it has ended, on the heap: some systems and C libraries take the thread's record away before
+ * it hears of its end (macOS, MinGW). */
+struct bide_thread_end {
+    struct bide_parker *parker;                      /* kept from one block_on to the next; NULL: none yet */
+    struct bide_locals *locals;                      /* values of its own (task/local.c) */
+    void (*end_locals)(struct bide_locals **locals); /* NULL: it never had any */
+};
+
 struct bide_thread {
     /* Wait locks held by this thread. A signal handler on the same thread reads it: volatile, and fenced. */
     volatile unsigned wait_locks;
@@ -36,16 +44,14 @@ struct bide_thread {
     _Atomic(struct bide_runnable *) late_tasks;
     unsigned in_waker;            /* wakers being run on this thread, nested */
     unsigned parkers_used;        /* block_on calls nested on this thread */
-    struct bide_parker *parker;   /* kept from one block_on to the next */
+    struct bide_thread_end *end;  /* NULL: nothing is to be done at its end */
     struct bide_reactor *reactor; /* current reactor; NULL: the global one */
     struct bide_running_operation *operation;
     struct bide_worker *worker; /* as which it runs tasks; NULL: none */
     struct bide_worker
         *parents; /* as which it ran them before it forked: where the task that did returns to */
-    struct bide_awaiter *awaiter;                    /* the task that runs on it; NULL: plain code */
-    uint32_t random;                                 /* state of a small generator, for fair choices */
-    struct bide_locals *locals;                      /* values of its own (task/local.c) */
-    void (*end_locals)(struct bide_locals **locals); /* NULL: it never had any */
+    struct bide_awaiter *awaiter; /* the task that runs on it; NULL: plain code */
+    uint32_t random;              /* state of a small generator, for fair choices */
 };
 
 /* The calling thread's record. Never inlined, and concealed from optimisers of the whole program: compilers keep the

@@ -31,11 +31,11 @@ struct bide_locals {
 
 #define FIRST_ROOM 4
 
-/* Where the caller's table is. */
-static struct bide_locals **own(void)
+/* Where the caller's table is; NULL: a thread that has had none. */
+static struct bide_locals **own(const struct bide_thread *thread)
 {
-    struct bide_thread *thread = bide_thread_self();
-    return thread->awaiter ? &bide_task_of(thread->awaiter)->locals : &thread->locals;
+    if (thread->awaiter) return &bide_task_of(thread->awaiter)->locals;
+    return thread->end ? &thread->end->locals : NULL;
 }
 
 /* The key's entry, or the empty one where it would be. Fibonacci hashing (Knuth, TAOCP 6.4). */
@@ -145,23 +145,21 @@ int bide_locals_inherit(struct bide_locals *locals, struct bide_locals **inherit
 /* A thread that has values drops them at its end. */
 static int watch_end(struct bide_thread *thread)
 {
-    if (thread->end_locals) return 0;
     int error = bide_thread_watch_end(thread);
-    if (!error) thread->end_locals = bide_locals_end;
+    if (!error) thread->end->end_locals = bide_locals_end;
     return error;
 }
 
 int bide_local_set(const bide_local *key, void *value)
 {
     if (!key) return BIDE_EINVAL;
-    struct bide_locals **locals = own();
     struct bide_thread *thread = bide_thread_self();
-    int error = locals == &thread->locals ? watch_end(thread) : 0;
-    return error ? error : set(locals, key, value);
+    int error = thread->awaiter ? 0 : watch_end(thread);
+    return error ? error : set(own(thread), key, value);
 }
 
 void *bide_local_get(const bide_local *key)
 {
-    struct bide_locals *locals = *own();
-    return key && locals ? find(locals, key)->value : NULL;
+    struct bide_locals **locals = own(bide_thread_self());
+    return key && locals && *locals ? find(*locals, key)->value : NULL;
 }

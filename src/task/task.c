@@ -185,7 +185,8 @@ static BIDE_OS_INLINE int make(struct bide_task_record **made, const struct bide
     struct bide_scheduler *scheduler = given ? bide_door_enter(options->scheduler) : self->scheduler;
     if (!scheduler) return BIDE_ECANCELED;
     if (self && self->scheduler != scheduler) self = NULL;
-    struct bide_locals *locals = thread->awaiter ? bide_task_of(thread->awaiter)->locals : thread->locals;
+    struct bide_locals *locals = thread->end ? thread->end->locals : NULL;
+    if (thread->awaiter) locals = bide_task_of(thread->awaiter)->locals;
     struct bide_locals *inherited = NULL;
     int error = locals ? bide_locals_inherit(locals, &inherited) : 0;
     if (!error) error = make_record(made, scheduler, self, options, out != NULL);
