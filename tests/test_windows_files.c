@@ -269,3 +269,44 @@ Test(windows_files, a_long_path_on_a_server_is_extended_too)
     cr_assert_eq(wcsncmp(wide, L"\\\\?\\C:\\./xxare", 14), 0, "%ls", wide);
     bide_os_path_free(wide);
 }
+
+/* --- what is read-only --- */
+
+/* As Windows, unlike Wine 8, it replaces nothing that is read-only. */
+typedef BOOL(WINAPI *move_call)(const wchar_t *, const wchar_t *, DWORD);
+extern move_call __real___imp_MoveFileExW;
+
+static BOOL WINAPI move(const wchar_t *from, const wchar_t *to, DWORD flags)
+{
+    DWORD there = GetFileAttributesW(to);
+    if (there == INVALID_FILE_ATTRIBUTES || !(there & FILE_ATTRIBUTE_READONLY))
+        return __real___imp_MoveFileExW(from, to, flags);
+    SetLastError(GetFileAttributesW(from) == INVALID_FILE_ATTRIBUTES ? ERROR_FILE_NOT_FOUND
+                                                                     : ERROR_ACCESS_DENIED);
+    return FALSE;
+}
+
+const move_call __wrap___imp_MoveFileExW = move;
+
+Test(windows_files, what_is_read_only_is_replaced_and_brought_to_the_disk_all_the_same)
+{
+    const char *old_name = in_folder("old"), *new_name = in_folder("new");
+    bide_file_status status;
+    bide_file *file;
+    cr_assert_ok(bide_path_save(new_name, "read-only", 9, 0444, SOON));
+    cr_assert_ok(bide_path_stat(new_name, &status, SOON));
+    cr_assert_eq(status.mode & 0222, 0);
+    cr_assert_ok(bide_path_save(old_name, "abc", 3, 0644, SOON));
+    cr_assert_ok(bide_path_rename(old_name, new_name, SOON));
+    cr_assert_ok(bide_path_stat(new_name, &status, SOON));
+    cr_assert_eq(status.size, 3);
+    cr_assert_ok(bide_file_open(&file, new_name, BIDE_FILE_READ, 0, SOON));
+    cr_assert_ok(bide_file_sync(file, SOON));
+    cr_assert_ok(bide_file_close(file, SOON));
+    /* What cannot be renamed leaves its place as it was. */
+    cr_assert(SetFileAttributesA(new_name, FILE_ATTRIBUTE_READONLY));
+    cr_assert_gives(bide_path_rename(old_name, new_name, SOON), BIDE_ENOENT);
+    cr_assert_ok(bide_path_stat(new_name, &status, SOON));
+    cr_assert_eq(status.mode & 0222, 0);
+    cr_assert_ok(bide_path_unlink(new_name, SOON));
+}

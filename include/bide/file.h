@@ -33,11 +33,12 @@
  * (NULL, or a flag or number that is none), BIDE_ENOMEM, the pool's (BIDE_ENOTHREAD, BIDE_ENOTSUP,
  * BIDE_EFORKED), BIDE_ECANCELED, and at the deadline BIDE_ETIMEDOUT or BIDE_EAGAIN.
  *
- * **Windows.** Paths are UTF-8, and may be longer than MAX_PATH. Of a mode only the right to write counts: a file made without it is read-only.
- * A file open for appending cannot be truncated. A read or write at an offset moves the position there and back, so
- * that one at the position, from another thread meanwhile, may miss. What is open here can be renamed and removed,
- * as everywhere. A handle that was opened with FILE_FLAG_OVERLAPPED has no position: reads and writes at it are
- * BIDE_EINVAL, those at an offset and bide_sendfile() wait for the handle, and send no packet to its completion port.
+ * **Windows.** Paths are UTF-8, and may be longer than MAX_PATH. Of a mode only the right to write counts: a file made
+ * without it is read-only. A file open for appending cannot be truncated, and what must not be written not be synced. A
+ * read or write at an offset moves the position there and back, so that one at the position, from another thread
+ * meanwhile, may miss. What is open here can be renamed and removed, as everywhere. A handle that was opened with
+ * FILE_FLAG_OVERLAPPED has no position: reads and writes at it are BIDE_EINVAL, those at an offset and bide_sendfile()
+ * wait for the handle, and send no packet to its completion port.
  *
  * **Threads.** A file may be used by several threads and tasks at once, as far as its position bears it. Close
  * it when none begins anything with it any more. A future is one thread's at a time.

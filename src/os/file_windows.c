@@ -215,7 +215,15 @@ bide_ssize bide_os_write_at(bide_fd file, const void *buffer, size_t length, uin
 int bide_os_file_sync(bide_fd fd, bool data_only)
 {
     (void)data_only;
-    return FlushFileBuffers((HANDLE)fd) ? 0 : bide_last_error();
+    if (FlushFileBuffers((HANDLE)fd)) return 0;
+    int error = bide_last_error();
+    if (error != BIDE_EACCES) return error;
+    /* It takes the right to write, which one for reading has not. */
+    HANDLE other = ReOpenFile((HANDLE)fd, GENERIC_WRITE, SHARED, 0);
+    if (other == INVALID_HANDLE_VALUE) return error;
+    error = FlushFileBuffers(other) ? 0 : bide_last_error();
+    (void)CloseHandle(other);
+    return error;
 }
 
 int bide_os_file_truncate(bide_fd fd, uint64_t size)

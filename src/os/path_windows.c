@@ -109,16 +109,29 @@ int bide_os_path_stat(const char *path, bool follow, bide_file_status *status)
     return error;
 }
 
-/* A file that may not be written can be removed all the same, as elsewhere. */
-static bool delete_file(const wchar_t *path, DWORD attributes)
+/* A file that may not be written can be removed or replaced all the same, as elsewhere: call(from, path). */
+static bool without_guard(const wchar_t *path, bool (*call)(const wchar_t *from, const wchar_t *path),
+                          const wchar_t *from)
 {
-    bool guarded = (attributes & FILE_ATTRIBUTE_READONLY) != 0;
+    DWORD attributes = GetFileAttributesW(path);
+    bool guarded = attributes != INVALID_FILE_ATTRIBUTES && attributes & FILE_ATTRIBUTE_READONLY;
     if (guarded) (void)SetFileAttributesW(path, attributes & ~(DWORD)FILE_ATTRIBUTE_READONLY);
-    if (DeleteFileW(path)) return true;
+    if (call(from, path)) return true;
     DWORD error = GetLastError();
     if (guarded) (void)SetFileAttributesW(path, attributes);
     SetLastError(error);
     return false;
+}
+
+static bool delete_file(const wchar_t *from, const wchar_t *path)
+{
+    (void)from;
+    return DeleteFileW(path) != 0;
+}
+
+static bool replace_file(const wchar_t *from, const wchar_t *path)
+{
+    return MoveFileExW(from, path, MOVEFILE_REPLACE_EXISTING) != 0;
 }
 
 static int unlink_wide(const wchar_t *path)
@@ -128,7 +141,7 @@ static int unlink_wide(const wchar_t *path)
     bool directory = (attributes & FILE_ATTRIBUTE_DIRECTORY) != 0;
     if (directory && !(attributes & FILE_ATTRIBUTE_REPARSE_POINT)) return BIDE_EISDIR;
     /* A link to a directory is removed as one. */
-    bool done = directory ? RemoveDirectoryW(path) != 0 : delete_file(path, attributes);
+    bool done = directory ? RemoveDirectoryW(path) != 0 : without_guard(path, delete_file, NULL);
     return done ? 0 : bide_last_error();
 }
 
@@ -150,7 +163,9 @@ int bide_os_path_rename(const char *from, const char *to)
     if (error) return error;
     error = bide_os_path_widen(to, &new_name);
     if (!error) {
-        if (!MoveFileExW(old_name, new_name, MOVEFILE_REPLACE_EXISTING)) error = bide_last_error();
+        bool done = replace_file(old_name, new_name) || (GetLastError() == ERROR_ACCESS_DENIED &&
+                                                         without_guard(new_name, replace_file, old_name));
+        if (!done) error = bide_last_error();
         bide_os_path_free(new_name);
     }
     bide_os_path_free(old_name);
