@@ -23,8 +23,8 @@ static void expect_within(const char *what, size_t size, size_t limit)
 
 Test(sizes, of_sources_connections_and_timers)
 {
-    expect_within("a source", sizeof(struct bide_async), 192);
-    expect_within("an idle connection", sizeof(struct bide_async) + sizeof(bide_io), 320);
+    expect_within("a source", sizeof(struct bide_async), 128);
+    expect_within("an idle connection", sizeof(struct bide_async) + sizeof(bide_io), 264);
     expect_within("a timer", sizeof(bide_timer), 96);
     PRINT(bide_batch);
     PRINT(bide_channel);

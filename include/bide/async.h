@@ -142,7 +142,7 @@ BIDE_API void bide_writable_init(bide_writable *writable, bide_async *async);
  * @param waker copied; its `wake` must not be NULL. Until it was called or withdrawn, what it points at must
  *   stay.
  * @return BIDE_READY; BIDE_PENDING: the waker will be called; BIDE_EINVAL, BIDE_EFREED, BIDE_ECANCELED,
- *   BIDE_EDEADLK in a waker, BIDE_ENOTHREAD, BIDE_ENOTSUP.
+ *   BIDE_EDEADLK in a waker, BIDE_ENOTHREAD, BIDE_ENOTSUP, BIDE_ENOMEM.
  *
  * @code
  * bide_waker waker = {note, &machine};

@@ -86,7 +86,7 @@ extern struct bide_wait_slot bide_wait_locks[BIDE_WAIT_LOCKS];
 
 static inline bide_os_mutex *bide_wait_lock_of(const void *object)
 {
-    /* Objects are at least 16 bytes apart and sources 192: fold higher bits in. */
+    /* Objects are at least 16 bytes apart and sources 112: fold higher bits in. */
     uintptr_t address = (uintptr_t)object;
     return &bide_wait_locks[((address >> 4) ^ (address >> 10)) % BIDE_WAIT_LOCKS].mutex;
 }

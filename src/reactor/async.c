@@ -268,7 +268,7 @@ static int poll_stored(bide_async *async, bide_direction direction, bide_waker w
             if (answer < 0) return answer;
             if (answer > 0) {
                 /* The event that set the memory took the stored waker out, and may be calling it still. */
-                bide_waiter_quiesce(&async->stored[direction]);
+                bide_source_quiesce_stored(async, direction);
                 return BIDE_READY;
             }
         }

@@ -15,24 +15,25 @@
 
 #include "reactor/reactor.h"
 #include "reactor/source.h"
+#include "reactor/sources.h"
 
 static void prepare(void)
 {
     bide_reactor_fork_prepare();
     bide_os_mutex_lock(&bide_reactor_global()->lock);
-    bide_source_fork_prepare();
+    bide_sources_fork_prepare();
 }
 
 static void in_parent(void)
 {
-    bide_source_fork_done();
+    bide_sources_fork_done();
     bide_os_mutex_unlock(&bide_reactor_global()->lock);
     bide_reactor_fork_done();
 }
 
 static void in_child(void)
 {
-    bide_source_fork_done();
+    bide_sources_fork_done();
     bide_os_mutex_unlock(&bide_reactor_global()->lock);
     bide_reactor_fork_done();
     bide_reactor_forget_shutdown();

@@ -211,10 +211,6 @@ static inline bool bide_reactor_was_parents(const struct bide_reactor *reactor, 
 
 /* --- source.c --- */
 
-/* Keep the table of sources whole during a fork. */
-void bide_source_fork_prepare(void);
-void bide_source_fork_done(void);
-
 /* Takes an event to its source. */
 void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event);
 

@@ -3,93 +3,30 @@
 #include "reactor/source.h"
 
 #include "os/io.h"
+#include "reactor/sources.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Bits of the pins word; the count of running system calls is above them. */
-enum { CLOSING = 1u, CANCELED = 2u, PIN = 4u };
+enum { CLOSING = BIDE_SOURCE_CLOSING, CANCELED = BIDE_SOURCE_CANCELED, PIN = BIDE_SOURCE_PIN };
 
 /* In `armed`, beside interests: a thread is arming it. */
 #define ARMING (1u << 31)
 
-/* --- The table ---
- *
- * Chunks that double, so that an index finds its source without a lock and none ever moves. */
+/* --- The stored waiters --- */
 
-#define FIRST_CHUNK 64u
-#define CHUNKS 24
-
-static _Atomic(bide_async *) chunks[CHUNKS];
-
-/* Guards the rest. The free list is first in, first out: a freed handle is reused as late as possible. */
-static bide_os_mutex table_lock;
-static uint32_t table_size;
-static uint32_t free_head = UINT32_MAX;
-static uint32_t free_tail = UINT32_MAX;
-/* Reuse begins with this many free: a handle that is used after its end is then caught as long
- * as possible. */
-#define QUARANTINE 32
-static uint32_t free_count;
-
-/* Chunk k holds FIRST_CHUNK << k sources, and begins at FIRST_CHUNK * (2^k - 1). */
-static bide_async *at(uint32_t index)
+/* NULL: nobody has asked for it. */
+static bide_waiter *stored_of(bide_async *source, bide_direction direction)
 {
-    uint32_t scaled = index / FIRST_CHUNK + 1;
-    uint32_t chunk = 0;
-    while (scaled >> (chunk + 1))
-        chunk++;
-    /* acquire: pairs with the release that published the chunk */
-    bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
-    return base ? base + (index - FIRST_CHUNK * ((1u << chunk) - 1)) : NULL;
+    /* acquire: pairs with the release in make_stored */
+    bide_waiter *pair = atomic_load_explicit(&source->stored, memory_order_acquire);
+    return pair ? &pair[direction] : NULL;
 }
 
-/* Makes room for one more. Lock held. */
-static bide_async *grow(void)
+void bide_source_quiesce_stored(bide_async *source, bide_direction direction)
 {
-    uint32_t chunk = 0;
-    while (table_size >= FIRST_CHUNK * ((2u << chunk) - 1))
-        chunk++;
-    if (chunk >= CHUNKS) return NULL;
-    bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_relaxed);
-    if (!base) {
-        base = calloc((size_t)FIRST_CHUNK << chunk, sizeof *base);
-        if (!base) return NULL;
-        atomic_store_explicit(&chunks[chunk], base, memory_order_release);
-    }
-    bide_async *source = base + (table_size - FIRST_CHUNK * ((1u << chunk) - 1));
-    source->index = table_size++;
-    /* As if freed: odd, and closed to system calls. */
-    atomic_store_explicit(&source->generation, 1, memory_order_relaxed);
-    atomic_store_explicit(&source->pins, CLOSING, memory_order_relaxed);
-    return source;
-}
-
-static bide_async *allocate(void)
-{
-    bide_os_mutex_lock(&table_lock);
-    bide_async *source = NULL;
-    if (free_count < QUARANTINE) source = grow();
-    if (!source && free_count > 0) {
-        source = at(free_head);
-        free_head = source->next_free;
-        free_count--;
-    }
-    bide_os_mutex_unlock(&table_lock);
-    return source;
-}
-
-static void deallocate(bide_async *source)
-{
-    bide_os_mutex_lock(&table_lock);
-    source->next_free = UINT32_MAX;
-    if (free_count == 0)
-        free_head = source->index;
-    else
-        at(free_tail)->next_free = source->index;
-    free_tail = source->index;
-    free_count++;
-    bide_os_mutex_unlock(&table_lock);
+    bide_waiter *stored = stored_of(source, direction);
+    if (stored) bide_waiter_quiesce(stored);
 }
 
 /* --- Registration --- */
@@ -141,7 +78,7 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
 {
     int error = bide_reactor_open(reactor);
     if (error) return error;
-    bide_async *source = allocate();
+    bide_async *source = bide_sources_take();
     if (!source) return BIDE_ENOMEM;
 
     uint32_t word = ready ? BIDE_SOURCE_READY : 0;
@@ -160,7 +97,8 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
     for (int direction = BIDE_READ; direction <= BIDE_WRITE; direction++) {
         atomic_store_explicit(&source->ready[direction], word, memory_order_relaxed);
         bide_ring_init(&source->queue[direction]);
-        bide_waiter_init(&source->stored[direction]);
+        bide_waiter *stored = stored_of(source, (bide_direction)direction);
+        if (stored) bide_waiter_init(stored);
     }
     uint32_t generation = atomic_load_explicit(&source->generation, memory_order_relaxed) + 1;
     atomic_store_explicit(&source->generation, generation, memory_order_release);
@@ -172,7 +110,7 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
     if (error) {
         atomic_fetch_or(&source->pins, CLOSING);
         atomic_fetch_add(&source->generation, 1);
-        deallocate(source);
+        bide_sources_give_back(source);
         return error;
     }
     *out = source;
@@ -292,23 +230,21 @@ int bide_source_end(bide_async *source, bide_fd *fd)
     *fd = source->fd;
     bide_batch_wake(lock, source, &batch);
 
-    bide_waiter_quiesce(&source->stored[BIDE_READ]);
-    bide_waiter_quiesce(&source->stored[BIDE_WRITE]);
+    bide_source_quiesce_stored(source, BIDE_READ);
+    bide_source_quiesce_stored(source, BIDE_WRITE);
     wait_for_pins(source);
     bide_poller *poller = borrow_poller(source);
     if (poller) (void)bide_poller_delete(poller, *fd);
     unborrow_poller(source);
-    deallocate(source);
+    bide_sources_give_back(source);
     return 0;
 }
 
 void bide_source_cancel_all(struct bide_reactor *reactor)
 {
-    bide_os_mutex_lock(&table_lock);
-    uint32_t size = table_size;
-    bide_os_mutex_unlock(&table_lock);
+    uint32_t size = bide_sources_count();
     for (uint32_t index = 0; index < size; index++) {
-        bide_async *source = at(index);
+        bide_async *source = bide_sources_at(index);
         if (bide_source_is_parents(source)) continue;
         bide_link batch;
         bide_ring_init(&batch);
@@ -348,7 +284,7 @@ static void set_ready(bide_async *source, bide_direction direction, uint32_t fla
 
 void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event)
 {
-    bide_async *source = at((uint32_t)event->key);
+    bide_async *source = bide_sources_at((uint32_t)event->key);
     uint32_t generation = (uint32_t)(event->key >> 32);
     unsigned ready = event->ready;
     uint32_t flags =
@@ -468,10 +404,28 @@ bool bide_source_check_limit(bide_async *source, bide_direction direction, bide_
     return false;
 }
 
+/* Another thread may do it at the same time, in the other direction. Zeros are idle waiters. */
+static bide_waiter *make_stored(bide_async *source, bide_direction direction)
+{
+    bide_waiter *stored = stored_of(source, direction);
+    if (stored) return stored;
+    bide_waiter *others = NULL;
+    bide_waiter *pair = calloc(2, sizeof *pair);
+    if (!pair) return NULL;
+    /* release: the zeros; acquire: those of the other thread */
+    if (!atomic_compare_exchange_strong_explicit(&source->stored, &others, pair, memory_order_release,
+                                                 memory_order_acquire)) {
+        free(pair);
+        pair = others;
+    }
+    return &pair[direction];
+}
+
 int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,
                       const bide_context *cx)
 {
-    bide_waiter *stored = &source->stored[direction];
+    bide_waiter *stored = make_stored(source, direction);
+    if (!stored) return BIDE_ENOMEM;
     struct bide_wake replaced = {{NULL, NULL}, NULL};
     int result = link_waiter(source, generation, direction, stored, cx, &replaced);
     if (replaced.waker.wake) bide_wake_run(&replaced);
@@ -482,13 +436,13 @@ int bide_source_store(bide_async *source, uint32_t generation, bide_direction di
 int bide_source_forget(bide_async *source, uint32_t generation, bide_direction direction)
 {
     if (bide_source_is_parents(source)) return generation & 1 ? BIDE_EFREED : BIDE_EFORKED;
-    bide_waiter *stored = &source->stored[direction];
+    bide_waiter *stored = stored_of(source, direction);
     bide_os_mutex *lock = bide_wait_lock(source);
     uint32_t present = atomic_load_explicit(&source->generation, memory_order_relaxed);
     bool same = present == generation || present == (generation | 1);
-    if (same && (bide_waiter_state(stored) & BIDE_WAITER_LINKED)) unlink_waiter(source, stored);
+    if (same && stored && (bide_waiter_state(stored) & BIDE_WAITER_LINKED)) unlink_waiter(source, stored);
     bide_wait_unlock(lock);
-    if (same) bide_waiter_quiesce(stored);
+    if (same && stored) bide_waiter_quiesce(stored);
     return present == generation && !(generation & 1) ? 0 : BIDE_EFREED;
 }
 
@@ -540,11 +494,10 @@ static bool look(bide_async *source, struct bide_source_view *view)
 
 bool bide_source_look(uint32_t *index, struct bide_source_view *view)
 {
-    if (!bide_os_mutex_try_long(&table_lock)) return false;
-    uint32_t size = table_size;
-    bide_os_mutex_unlock(&table_lock);
+    uint32_t size;
+    if (!bide_sources_try_count(&size)) return false;
     for (; *index < size; ++*index)
-        if (look(at(*index), view)) return true;
+        if (look(bide_sources_at(*index), view)) return true;
     return false;
 }
 
@@ -558,16 +511,4 @@ void bide_source_describe(bide_async *source, uint32_t generation, const char *w
         (void)snprintf(text, room, "%ld %s", fd, what);
     else
         (void)snprintf(text, room, "? %s", what);
-}
-
-/* --- Forks --- */
-
-void bide_source_fork_prepare(void)
-{
-    bide_os_mutex_lock(&table_lock);
-}
-
-void bide_source_fork_done(void)
-{
-    bide_os_mutex_unlock(&table_lock);
 }

@@ -46,6 +46,9 @@ enum {
     BIDE_SOURCE_EVENT = 256u /* one event */
 };
 
+/* The pins word; the count of running system calls is above the flags. */
+enum { BIDE_SOURCE_CLOSING = 1u, BIDE_SOURCE_CANCELED = 2u, BIDE_SOURCE_PIN = 4u };
+
 /* Flags of a source, beside those of os/io.h (kind). */
 enum {
     BIDE_SOURCE_OWNED = 256u,
@@ -62,7 +65,9 @@ struct bide_async {
     _Atomic uint32_t flags;
     _Atomic(struct bide_reactor *) reactor;
     bide_link queue[2];
-    bide_waiter stored[2]; /* for bide_async_poll_readable and _writable */
+    /* Two, by direction, for bide_async_poll_readable and _writable; made by the first of these, and then the
+     * slot's for good, whoever has that. */
+    _Atomic(bide_waiter *) stored;
     /* A listener that ran out of descriptors pauses until then, or until one was closed; wait lock. */
     int64_t pause_until;
     uint32_t pause_closings;
@@ -76,7 +81,7 @@ struct bide_async {
     _Atomic uint32_t timeout[2];
 };
 
-_Static_assert(sizeof(struct bide_async) <= 192, "a source takes 192 bytes at most");
+_Static_assert(sizeof(struct bide_async) <= 128, "a source takes two cache lines at most");
 
 /* Registers a descriptor with the reactor. `ready`: whether it may be ready at once. */
 int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, uint32_t flags, bool ready);
@@ -142,9 +147,12 @@ static inline bool bide_source_is_late(bide_async *source, bide_direction direct
 }
 
 /* The same with the direction's stored waiter, in one step with taking out another waker that it held, which
- * is called. */
+ * is called. Also BIDE_ENOMEM, the first time. */
 int bide_source_store(bide_async *source, uint32_t generation, bide_direction direction,
                       const bide_context *cx);
+
+/* Waits until no wake of the direction's stored waiter is running. */
+void bide_source_quiesce_stored(bide_async *source, bide_direction direction);
 
 /* Takes the direction's stored waiter out, and waits until no wake of it is running, also while the source is
  * being freed; but leaves that of whoever has the slot next. 0 or BIDE_EFREED. */

@@ -41,6 +41,9 @@
 
 #define FREED UINT32_C(0x80000000) /* in a position: the id is free; in a pending id: remove */
 #define FIRST_CAPACITY 64u
+/* Arrays that leave holes among the program's memory when they grow, rather than be moved by pages, grow fourfold: so
+ * there are fewer holes, and what is not used is not touched. */
+#define FEW_CAPACITY 16384u
 /* 8 times the highest index fits in 32 bits, and all arrays in half the address space. */
 #define MOST_CAPACITY (SIZE_MAX / 96 < (1u << 27) ? (uint32_t)(SIZE_MAX / 96) : 1u << 27)
 
@@ -132,7 +135,9 @@ static struct bide_heap_entry *aligned(void *block)
  * before another one could not is larger than it need be, and no harm done. */
 static int grow(struct bide_heap *heap)
 {
-    uint32_t capacity = heap->capacity ? heap->capacity * 2 : FIRST_CAPACITY;
+    uint32_t capacity = heap->capacity == 0             ? FIRST_CAPACITY
+                        : heap->capacity < FEW_CAPACITY ? heap->capacity * 4
+                                                        : heap->capacity * 2;
     uint32_t top = top_for(capacity);
     if (capacity > MOST_CAPACITY) return BIDE_ENOMEM;
 
