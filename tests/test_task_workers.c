@@ -434,6 +434,36 @@ Test(task_workers, a_busy_worker_looks_at_the_reactor_each_sixty_first_switch_at
     cr_assert_ok(bide_run(count_turns, NULL, &one));
 }
 
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* Each lies in the ring for a moment: the other worker sees it there, and looks again before it sleeps. */
+static int spawn_and_join_many(void *arg)
+{
+    enum { MANY = 100000 };
+    bide_scheduler_stats stats;
+    (void)arg;
+    for (int i = 0; i < MANY; i++) {
+        bide_task task;
+        cr_assert_ok(bide_spawn(&task, nothing, NULL, NULL));
+        cr_assert_ok(bide_task_join(task, NULL, BIDE_NEVER));
+    }
+    cr_assert_ok(bide_scheduler_stats_read(bide_scheduler_current(), &stats));
+    /* For each that it took in time the spawner waits, and then it does. */
+    cr_assert_leq(stats.total.parks, 2 * stats.total.steals + MANY / 16, "%lu parks, %lu steals",
+                  (unsigned long)stats.total.parks, (unsigned long)stats.total.steals);
+    return 0;
+}
+
+Test(task_workers, one_that_is_called_in_vain_time_and_again_pauses)
+{
+    bide_run_options two = {.workers = 2};
+    cr_assert_ok(bide_run(spawn_and_join_many, NULL, &two));
+}
+
 static int read_a_byte(void *arg)
 {
     char byte;

@@ -15,7 +15,8 @@
  *
  * What is left out: memory orders; what they prevent is planted as changed orders of steps. The reactor's role: a wake
  * of a parker is never lost (role.pml). The slot, which is as the ring is for this, and half of a ring being stolen:
- * deque.pml. More than two workers.
+ * deque.pml. The pause of a worker that was called in vain: it counts as one that searches, as if it was slow. More than
+ * two workers.
  *
  * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DOUTSIDE
  * CHECK: -DSAFETY -DCOLLAPSE -m100000 -DSPAWN

@@ -212,6 +212,8 @@ struct bide_worker {
     uint64_t turns_end;  /* as many switches it makes, as counted, before it looks at the clock */
     unsigned slot_turns; /* in a row from the slot */
     unsigned index;
+    unsigned in_vain; /* searches in a row for which it had been called, and which found nothing */
+    bool called;      /* it searches because it was, and has not paused since */
     bool searching;   /* counted in scheduler->searching; guarded by idle_lock while idle */
     bool dispatching; /* inside the reactor: wakes come from events and timers */
     bool parking;     /* and waits there: what is queued here must end that */

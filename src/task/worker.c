@@ -17,6 +17,10 @@
 /* Pauses of the processor, of 40 to 140 cycles: some microseconds. */
 #define SLOT_PATIENCE 100
 
+/* Called in vain so often in a row, a worker pauses before it looks once more, and only then parks. */
+#define PATIENCE 8u
+#define PAUSE BIDE_MICROSECONDS(50)
+
 /* From the injection queue. */
 #define MOST_AT_ONCE 64u
 
@@ -254,6 +258,21 @@ static void park(struct bide_worker *self)
     bide_queueing_begin(self->thread_data);
     bide_idle_leave(self);
     bide_queueing_end(self->thread_data);
+    self->called = self->searching;
+}
+
+/* Who spawns one task after the other, and joins each at once, leaves nothing for those who are called for it. But as it
+ * lies in the ring for a moment, they call themselves when they look there before they park, and look again and again:
+ * each look costs the spawner his cache lines. So one that was called in vain time and again pauses, as one that searches
+ * and is slow: nobody calls it meanwhile, and it looks once more. Returns whether it does. */
+static BIDE_OS_NOINLINE bool pause_after_vain_call(struct bide_worker *self)
+{
+    if (!self->called || !self->searching) return false;
+    self->called = false;
+    if (++self->in_vain <= PATIENCE) return false;
+    bide_os_futex_wait(&self->parker->state, BIDE_PARKER_EMPTY, bide_after(PAUSE));
+    self->now = bide_now();
+    return true;
 }
 
 /* A turn at the reactor, without waiting. */
@@ -305,9 +324,10 @@ void bide_worker_run(struct bide_worker *self)
     while (!atomic_load(&self->scheduler->finished)) {
         struct bide_task_record *record = find(self);
         if (!record) {
-            park(self);
+            if (!pause_after_vain_call(self)) park(self);
             continue;
         }
+        self->in_vain = 0;
         call_others(self);
         bide_worker_prepare(self, thread, record);
         bide_fiber_switch(&self->fiber, &record->stack->fiber);
