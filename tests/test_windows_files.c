@@ -90,10 +90,12 @@ Test(windows_files, an_overlapped_handle_is_sent)
 
 /* The system's calls are imported, by pointers: to this the linker leads. As Windows, unlike Wine 8, it does not overwrite
  * what is hidden or the system's, nor empty what is not to be written ("CreateFileW"), nor take a long path that is not
- * extended. */
+ * extended, nor open what is
+ * no file but as what it is. */
 typedef HANDLE(WINAPI *create_call)(const wchar_t *, DWORD, DWORD, SECURITY_ATTRIBUTES *, DWORD, DWORD,
                                     HANDLE);
 extern create_call __real___imp_CreateFileW;
+static bool made_a_socket; /* all names are those of sockets, which Wine 8 has not */
 
 static HANDLE WINAPI create(const wchar_t *path, DWORD access, DWORD share, SECURITY_ATTRIBUTES *security,
                             DWORD disposition, DWORD attributes, HANDLE like)
@@ -106,6 +108,10 @@ static HANDLE WINAPI create(const wchar_t *path, DWORD access, DWORD share, SECU
     }
     if (GetFullPathNameW(path, 0, NULL, NULL) > MAX_PATH && wcsncmp(path, L"\\\\?\\", 4) != 0) {
         SetLastError(ERROR_PATH_NOT_FOUND);
+        return INVALID_HANDLE_VALUE;
+    }
+    if (made_a_socket && !(attributes & FILE_FLAG_OPEN_REPARSE_POINT)) {
+        SetLastError(ERROR_CANT_ACCESS_FILE);
         return INVALID_HANDLE_VALUE;
     }
     if (disposition == TRUNCATE_EXISTING && !(access & GENERIC_WRITE)) {
@@ -176,6 +182,36 @@ Test(windows_files, a_name_of_a_socket_is_not_taken_for_that_of_a_file_or_a_link
                  BIDE_KIND_LINK);
     cr_assert_eq(bide_os_kind_of_attributes(point, IO_REPARSE_TAG_DEDUP), BIDE_KIND_FILE);
     cr_assert_eq(bide_os_kind_of_attributes(FILE_ATTRIBUTE_DIRECTORY, 0), BIDE_KIND_DIRECTORY);
+}
+
+typedef BOOL(WINAPI *information_call)(HANDLE, FILE_INFO_BY_HANDLE_CLASS, void *, DWORD);
+extern information_call __real___imp_GetFileInformationByHandleEx;
+
+static BOOL WINAPI information(HANDLE handle, FILE_INFO_BY_HANDLE_CLASS kind, void *out, DWORD size)
+{
+    BOOL done = __real___imp_GetFileInformationByHandleEx(handle, kind, out, size);
+    if (!made_a_socket || kind != FileAttributeTagInfo) return done;
+    *(FILE_ATTRIBUTE_TAG_INFO *)out =
+        (FILE_ATTRIBUTE_TAG_INFO){FILE_ATTRIBUTE_REPARSE_POINT, IO_REPARSE_TAG_AF_UNIX};
+    return done;
+}
+
+const information_call __wrap___imp_GetFileInformationByHandleEx = information;
+
+Test(windows_files, a_name_of_a_socket_is_looked_at_though_it_cannot_be_opened)
+{
+    const char *path = in_folder("socket");
+    bide_file_status status;
+    bide_file *file;
+    cr_assert_ok(bide_path_save(path, "", 0, 0644, SOON));
+    made_a_socket = true;
+    cr_assert_ok(bide_path_stat(path, &status, SOON));
+    cr_assert_eq(status.kind, BIDE_KIND_SOCKET);
+    cr_assert_ok(bide_path_lstat(path, &status, SOON));
+    cr_assert_eq(status.kind, BIDE_KIND_SOCKET);
+    cr_assert_gives(bide_file_open(&file, path, BIDE_FILE_READ, 0, SOON), BIDE_EACCES);
+    made_a_socket = false;
+    cr_assert_ok(bide_path_unlink(path, SOON));
 }
 
 Test(windows_files, what_is_no_socket_is_not_stale_whatever_letters_its_path_has)
