@@ -191,6 +191,36 @@ Test(poller_wait, a_signal_handler_may_notify)
     expect_timeout();
 }
 
+static _Atomic bool about_to_wait;
+
+static void *wait_for_the_first_time(void *arg)
+{
+    static char good;
+    bide_poll_event event;
+    (void)arg;
+    about_to_wait = true;
+    return bide_poller_wait(poller, &event, 1, BIDE_NEVER) == 0 ? &good : NULL;
+}
+
+/* At any moment of it, which is what the sanitizer has trouble with: os/sanitize.h. */
+Test(poller_wait, a_signal_to_a_thread_that_waits_for_the_first_time_is_handled)
+{
+    handle(notify_by_signal);
+    for (int i = 0; i < 400; i++) {
+        pthread_t thread;
+        void *result;
+        about_to_wait = false;
+        cr_assert_eq(pthread_create(&thread, NULL, wait_for_the_first_time, NULL), 0);
+        while (!about_to_wait)
+            continue;
+        for (volatile int k = 0; k < i * 100; k++)
+            continue;
+        cr_assert_eq(pthread_kill(thread, SIGUSR1), 0);
+        cr_assert_eq(pthread_join(thread, &result), 0);
+        cr_assert_not_null(result);
+    }
+}
+
 Test(poller_wait, a_wait_is_no_cancellation_point)
 {
     struct waiter waiter;

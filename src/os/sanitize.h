@@ -28,8 +28,8 @@ typedef struct bide_os_sanitize_mask {
 void bide_os_sanitize_block_signals(bide_os_sanitize_mask *before);
 void bide_os_sanitize_unblock_signals(const bide_os_sanitize_mask *before);
 
-/* What is noted is handled. In a thread's own fiber it also makes what signals are noted in: the first call that
- * blocks does that, and up to gcc 12 a signal that comes meanwhile is lost. */
+/* What is noted is handled. It also makes what signals are noted in, which each thread and fiber has of its own: else the
+ * first call that blocks does that, and up to gcc 12 a signal that comes meanwhile is lost. */
 void bide_os_sanitize_handle_signals(void);
 
 /* A deadline that a wait without one is given: so that a signal ends it even if its handler was installed with

@@ -17,6 +17,7 @@
 #include "os/assert.h"
 #include "os/environment.h"
 #include "os/log.h"
+#include "os/sanitize.h"
 #include "os/thread.h"
 
 #include <stdlib.h>
@@ -177,6 +178,9 @@ int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
 
     int cancel = bide_os_cancel_disable();
     int result;
+#ifdef BIDE_SANITIZE_THREAD
+    bide_os_sanitize_handle_signals();
+#endif
     do
         result = poller->backend->wait(poller, events, capacity, deadline);
     while (result == BIDE_EINTR || (result == 0 && !is_over(poller, deadline)));
