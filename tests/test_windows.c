@@ -258,6 +258,34 @@ Test(windows, a_datagram_socket_is_not_told_of_what_became_of_others)
     cr_assert_ok(bide_async_free(socket));
 }
 
+typedef int(WSAAPI *setsockopt_call)(SOCKET, int, int, const char *, int);
+extern setsockopt_call __real___imp_setsockopt;
+static int claims;
+
+static int WSAAPI count_claims(SOCKET fd, int level, int option, const char *value, int size)
+{
+    if (level == SOL_SOCKET && option == SO_EXCLUSIVEADDRUSE) claims += *(const BOOL *)value;
+    return __real___imp_setsockopt(fd, level, option, value, size);
+}
+
+const setsockopt_call __wrap___imp_setsockopt = count_claims;
+
+/* Wine 8 never lets one take over what another has not offered to share, as Windows does. */
+Test(windows, a_datagram_port_is_ones_own_unless_it_is_to_be_shared)
+{
+    bide_address where = loopback();
+    bide_socket_options shares = {.reuse_address = BIDE_TOGGLE_ON};
+    bide_async *own, *sharing[2];
+    cr_assert_ok(bide_udp_bind(&own, &where));
+    cr_assert_eq(claims, 1);
+    cr_assert_ok(bide_udp_bind_with(&sharing[0], &where, &shares));
+    cr_assert_ok(bide_async_local_address(sharing[0], &where));
+    cr_assert_ok(bide_udp_bind_with(&sharing[1], &where, &shares));
+    cr_assert_eq(claims, 1);
+    free_both(sharing);
+    cr_assert_ok(bide_async_free(own));
+}
+
 /* --- handles --- */
 
 Test(windows, a_handle_that_is_signalled_ends_a_wait_at_once)

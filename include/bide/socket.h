@@ -50,7 +50,7 @@ typedef struct bide_socket_options {
      * off; for several receivers of one multicast group). */
     bide_toggle reuse_address;
     /** IPv6: whether it serves IPv6 alone, rather than IPv4 as well. Default: the system's (Linux: the sysctl
-     * net.ipv6.bindv6only, off). On for IPv4: BIDE_EAFNOSUPPORT. */
+     * net.ipv6.bindv6only, off; Windows: on). On for IPv4: BIDE_EAFNOSUPPORT. */
     bide_toggle v6only;
     /** Several sockets of one user share the port, if each has this; the system spreads what comes over
      * them. */

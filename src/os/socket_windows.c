@@ -139,26 +139,30 @@ int bide_os_connected(bide_fd fd, bool failed)
     return state == BIDE_ENOTCONN ? BIDE_EAGAIN : state;
 }
 
-int bide_os_bind(bide_fd fd, const bide_address *address)
-{
-    socklen_t length;
-    const struct sockaddr *bytes = sockaddr_of(address, &length);
-    return bind(fd, bytes, length) == 0 ? 0 : bide_os_socket_error(fd);
-}
-
 /* Without it another program could take the port over by SO_REUSEADDR. It refuses no port that only has old
- * connections in TIME_WAIT. */
+ * connections in TIME_WAIT. Who has that option itself shares the port (SO_EXCLUSIVEADDRUSE). */
 static int claim(bide_fd fd)
 {
+    BOOL shared = FALSE;
     BOOL on = TRUE;
+    int size = sizeof shared;
+    if (getsockopt(fd, SOL_SOCKET, SO_REUSEADDR, (char *)&shared, &size) == 0 && shared) return 0;
     if (setsockopt(fd, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&on, sizeof on) == 0) return 0;
     return bide_os_socket_error(fd);
 }
 
+int bide_os_bind(bide_fd fd, const bide_address *address)
+{
+    socklen_t length;
+    const struct sockaddr *bytes = sockaddr_of(address, &length);
+    int error = bide_address_family(address) == BIDE_FAMILY_UNIX ? 0 : claim(fd);
+    if (error) return error;
+    return bind(fd, bytes, length) == 0 ? 0 : bide_os_socket_error(fd);
+}
+
 int bide_os_listen(bide_fd fd, const bide_address *address, int backlog)
 {
-    int error = bide_address_family(address) == BIDE_FAMILY_UNIX ? 0 : claim(fd);
-    if (!error) error = bide_os_bind(fd, address);
+    int error = bide_os_bind(fd, address);
     if (error) return error;
     return listen(fd, backlog > 0 ? backlog : SOMAXCONN) == 0 ? 0 : bide_os_socket_error(fd);
 }
