@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -32,14 +33,8 @@ struct kernel_timespec {
     kernel_seconds nanoseconds;
 };
 
-void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
+static bool wait_until(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
 {
-    int saved = errno;
-#ifdef BIDE_SANITIZE_THREAD
-    /* What is left: a signal in the few instructions from here to the call is handled when that returns. */
-    bide_os_sanitize_handle_signals();
-    deadline = bide_os_sanitize_deadline(deadline);
-#endif
     struct kernel_timespec until;
     struct kernel_timespec *limit = NULL;
     if (!bide_is_never(deadline)) {
@@ -50,11 +45,40 @@ void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant 
         until.nanoseconds = (kernel_seconds)(ns % BIDE_SECONDS(1));
         limit = &until;
     }
-    (void)syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, limit, NULL,
-                  FUTEX_BITSET_MATCH_ANY);
+    return syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, limit, NULL,
+                   FUTEX_BITSET_MATCH_ANY) == 0;
+}
+
 #ifdef BIDE_SANITIZE_THREAD
-    bide_os_sanitize_handle_signals();
+/* What comes in the few instructions before the call is handled at its end only, and who hears of one signal may send
+ * the next at once: so the first waits are short. The last has a deadline too: then a signal ends it even if its handler
+ * was installed with SA_RESTART. */
+static void wait_in_slices(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
+{
+    static const bide_duration slices[] = {BIDE_MILLISECONDS(1), BIDE_MILLISECONDS(10),
+                                           BIDE_SECONDS(1000000)};
+    for (size_t i = 0; i < sizeof slices / sizeof *slices; i++) {
+        bide_os_sanitize_handle_signals();
+        bide_instant end = bide_after(slices[i]);
+        bool woken = wait_until(word, expected, bide_earlier(deadline, end));
+        bool over = woken || errno != ETIMEDOUT || bide_before(deadline, end);
+        bide_os_sanitize_handle_signals();
+        if (over) return;
+    }
+}
 #endif
+
+void bide_os_futex_wait(_Atomic uint32_t *word, uint32_t expected, bide_instant deadline)
+{
+    int saved = errno;
+#ifdef BIDE_SANITIZE_THREAD
+    if (!bide_os_sanitize_no_signals()) {
+        wait_in_slices(word, expected, deadline);
+        errno = saved;
+        return;
+    }
+#endif
+    (void)wait_until(word, expected, deadline);
     errno = saved;
 }
 

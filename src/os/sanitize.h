@@ -7,6 +7,13 @@
 #ifndef BIDE_OS_SANITIZE_H
 #define BIDE_OS_SANITIZE_H
 
+#include <stdbool.h>
+
+/* As sigset_t, which not all have who include this. */
+typedef struct bide_os_sanitize_mask {
+    unsigned long bits[16];
+} bide_os_sanitize_mask;
+
 #if defined(__SANITIZE_THREAD__)
 #define BIDE_SANITIZE_THREAD 1
 #elif defined(__has_feature)
@@ -16,13 +23,6 @@
 #endif
 
 #ifdef BIDE_SANITIZE_THREAD
-#include <bide/time.h>
-
-/* As sigset_t, which not all have who include this. */
-typedef struct bide_os_sanitize_mask {
-    unsigned long bits[16];
-} bide_os_sanitize_mask;
-
 /* All of this thread's, after those that are noted are handled; and back to what was blocked before. No access to
  * errno, which would be a race to the sanitizer: it is the thread's, and a switch changes the fiber. */
 void bide_os_sanitize_block_signals(bide_os_sanitize_mask *before);
@@ -32,9 +32,8 @@ void bide_os_sanitize_unblock_signals(const bide_os_sanitize_mask *before);
  * first call that blocks does that, and up to gcc 12 a signal that comes meanwhile is lost. */
 void bide_os_sanitize_handle_signals(void);
 
-/* A deadline that a wait without one is given: so that a signal ends it even if its handler was installed with
- * SA_RESTART, and can be handled then. */
-bide_instant bide_os_sanitize_deadline(bide_instant deadline);
+/* Whether the thread has signals blocked as Bide's own threads have: then none will come. */
+bool bide_os_sanitize_no_signals(void);
 #endif
 
 #endif
