@@ -12,6 +12,10 @@
 #include "os/system_windows.h"
 
 #include <string.h>
+#include <winternl.h>
+
+/* The class FileModeInformation, which not every compiler's headers have. */
+#define FILE_MODE_INFORMATION ((FILE_INFORMATION_CLASS)16)
 
 /* All that POSIX allows to others: an open file may be opened, written, renamed and removed. */
 #define SHARED (FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE)
@@ -152,6 +156,15 @@ static int position_of(HANDLE handle, LARGE_INTEGER *position)
     return SetFilePointerEx(handle, nothing, position, FILE_CURRENT) ? 0 : bide_last_error();
 }
 
+/* Whether nothing waits on the handle by itself. Where it cannot be asked it may be so. */
+static bool is_overlapped(HANDLE handle)
+{
+    IO_STATUS_BLOCK status;
+    ULONG mode = 0;
+    NTSTATUS asked = NtQueryInformationFile(handle, &status, &mode, sizeof mode, FILE_MODE_INFORMATION);
+    return asked < 0 || !(mode & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT));
+}
+
 /* A read or write at an offset. Its event is set when an overlapped one has ended; the lowest bit keeps its packet from
  * a port that the handle may belong to (GetQueuedCompletionStatus, "Remarks"). */
 struct placed {
@@ -161,13 +174,12 @@ struct placed {
 
 static int begin_at(HANDLE handle, uint64_t offset, struct placed *placed)
 {
+    placed->place = (OVERLAPPED){.Offset = (DWORD)offset, .OffsetHigh = (DWORD)(offset >> 32)};
     int error = position_of(handle, &placed->before);
-    if (error) return error;
+    if (error || !is_overlapped(handle)) return error;
     HANDLE event = CreateEventW(NULL, TRUE, FALSE, NULL);
     if (!event) return bide_last_error();
-    placed->place = (OVERLAPPED){.Offset = (DWORD)offset,
-                                 .OffsetHigh = (DWORD)(offset >> 32),
-                                 .hEvent = (HANDLE)((uintptr_t)event | 1)};
+    placed->place.hEvent = (HANDLE)((uintptr_t)event | 1);
     return 0;
 }
 
@@ -181,7 +193,8 @@ static bool wait_at(HANDLE handle, struct placed *placed, bool done, DWORD *coun
 static void end_at(HANDLE handle, const struct placed *placed)
 {
     (void)SetFilePointerEx(handle, placed->before, NULL, FILE_BEGIN);
-    (void)CloseHandle((HANDLE)((uintptr_t)placed->place.hEvent & ~(uintptr_t)1));
+    uintptr_t event = (uintptr_t)placed->place.hEvent & ~(uintptr_t)1;
+    if (event) (void)CloseHandle((HANDLE)event);
 }
 
 bide_ssize bide_os_read_at(bide_fd file, void *buffer, size_t length, uint64_t offset)
