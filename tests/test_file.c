@@ -17,9 +17,13 @@ static bide_file *open_file(const char *path, unsigned flags)
     return file;
 }
 
+/* What was left behind may have the file open for a moment longer, and so its name stays on Wine 8. */
 static void remove_file(const char *name)
 {
+    bide_file_status status;
     cr_assert_ok(bide_path_unlink(in_folder(name), SOON));
+    while (bide_path_lstat(in_folder(name), &status, SOON) != BIDE_ENOENT)
+        cr_assert_ok(bide_sleep(BIDE_MICROSECONDS(100)));
 }
 
 /* --- reading and writing ------------------------------------------------------------------------------------ */
