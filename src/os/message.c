@@ -202,6 +202,38 @@ bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message)
     }
 }
 
+/* --- one piece --- */
+
+bide_ssize bide_os_send_datagram(bide_fd fd, const struct bide_os_datagram *datagram)
+{
+    size_t size = 0;
+    const struct sockaddr *to = bide_address_sockaddr(datagram->to, &size);
+    for (;;) {
+        ssize_t sent = sendto(fd, datagram->data, datagram->length, BIDE_OS_NO_SIGNAL | MSG_DONTWAIT, to,
+                              (socklen_t)size);
+        if (sent >= 0 || errno != EINTR) return sent >= 0 ? sent : bide_last_error();
+    }
+}
+
+bide_ssize bide_os_recv_datagram(bide_fd fd, const struct bide_os_datagram *datagram)
+{
+    union {
+        struct sockaddr any;
+        unsigned char bytes[BIDE_ADDRESS_SIZE];
+    } sender;
+    int flags = MSG_DONTWAIT | (datagram->peek ? MSG_PEEK : 0);
+    for (;;) {
+        socklen_t size = sizeof sender;
+        ssize_t count = recvfrom(fd, datagram->data, datagram->length, flags,
+                                 datagram->from ? &sender.any : NULL, datagram->from ? &size : NULL);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return bide_last_error();
+        if (datagram->from && bide_address_from_system(datagram->from, &sender, size) != 0)
+            memset(datagram->from, 0, sizeof *datagram->from);
+        return count;
+    }
+}
+
 bide_ssize bide_os_each_message(bide_fd fd, struct bide_os_message *messages, size_t count,
                                 bide_ssize (*move)(bide_fd, struct bide_os_message *))
 {

@@ -28,6 +28,19 @@ struct bide_os_message {
 bide_ssize bide_os_send_message(bide_fd fd, struct bide_os_message *message);
 bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message);
 
+/* One piece, and nothing that goes with it: by calls that cost the system less. */
+struct bide_os_datagram {
+    void *data;
+    size_t length;
+    const bide_address *to; /* sending; NULL or none: the peer */
+    bide_address *from;     /* receiving: where to put the sender; NULL: nowhere */
+    bool peek;
+};
+
+/* Return the bytes moved, of a longer datagram those that fitted, or an error; *from is unchanged then. */
+bide_ssize bide_os_send_datagram(bide_fd fd, const struct bide_os_datagram *datagram);
+bide_ssize bide_os_recv_datagram(bide_fd fd, const struct bide_os_datagram *datagram);
+
 /* The most messages of a batch. */
 #define BIDE_OS_BATCH_MOST 64
 

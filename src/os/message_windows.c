@@ -49,6 +49,29 @@ bide_ssize bide_os_recv_message(bide_fd fd, struct bide_os_message *message)
     return (bide_ssize)received;
 }
 
+static struct bide_os_message message_of(const struct bide_os_datagram *datagram, const bide_buffer *piece,
+                                         bide_address *address)
+{
+    return (struct bide_os_message){.buffers = piece,
+                                    .buffer_count = 1,
+                                    .address = address,
+                                    .peek = datagram->peek};
+}
+
+bide_ssize bide_os_send_datagram(bide_fd fd, const struct bide_os_datagram *datagram)
+{
+    bide_buffer piece = {datagram->data, datagram->length};
+    struct bide_os_message message = message_of(datagram, &piece, (bide_address *)(uintptr_t)datagram->to);
+    return bide_os_send_message(fd, &message);
+}
+
+bide_ssize bide_os_recv_datagram(bide_fd fd, const struct bide_os_datagram *datagram)
+{
+    bide_buffer piece = {datagram->data, datagram->length};
+    struct bide_os_message message = message_of(datagram, &piece, datagram->from);
+    return bide_os_recv_message(fd, &message);
+}
+
 /* The error that ends it after the first is told by the next call. */
 static bide_ssize each(bide_fd fd, struct bide_os_message *messages, size_t count,
                        bide_ssize (*move)(bide_fd, struct bide_os_message *))

@@ -13,10 +13,11 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "os/io.h"
+#include "os/message.h"
 #include "reactor/await.h"
 #include "reactor/source.h"
 
-enum { KIND_READ, KIND_WRITE, KIND_READV, KIND_WRITEV, KIND_PEEK, KIND_OWN };
+enum { KIND_READ, KIND_WRITE, KIND_READV, KIND_WRITEV, KIND_PEEK, KIND_SEND, KIND_RECV, KIND_OWN };
 
 /* The system's limit on the pieces of a vectored call (UIO_MAXIOV). To more its calls answer differently. */
 #define MOST_BUFFERS 1024
@@ -49,7 +50,7 @@ static bide_ssize attempt(bide_io *io)
 {
     bide_fd fd = io->async_->fd;
     uint32_t kind = bide_source_flags(io->async_);
-    if ((kind & BIDE_SOURCE_BLOCKS) && io->kind_ != KIND_OWN) {
+    if ((kind & BIDE_SOURCE_BLOCKS) && io->kind_ < KIND_SEND) {
         /* A call that waits knows no deadline, and a free would wait for it. The owner may have changed the
          * mode since it lent the descriptor. */
         int blocks = bide_os_is_blocking(fd);
@@ -62,6 +63,8 @@ static bide_ssize attempt(bide_io *io)
     case KIND_WRITEV:
         return lacks_bytes(io) ? BIDE_EINVAL : bide_os_writev(fd, kind, io->address_, io->length_);
     case KIND_PEEK: return bide_os_peek(fd, io->address_, io->length_);
+    case KIND_SEND: return bide_os_send_datagram(fd, io->address_);
+    case KIND_RECV: return bide_os_recv_datagram(fd, io->address_);
     default: return run_own(io);
     }
 }
@@ -148,7 +151,8 @@ static int io_cancel(bide_future *self, bide_context *cx)
 
 static void io_describe(const bide_future *self, char *text, size_t room)
 {
-    static const char *const words[] = {"to read", "to write", "to read", "to write", "to peek"};
+    static const char *const words[] = {"to read", "to write", "to read",   "to write",
+                                        "to peek", "to send",  "to receive"};
     const bide_io *io = (const bide_io *)self;
     const char *own = io->direction_ == BIDE_READ ? "to be readable" : "to be writable";
     bide_source_describe(io->async_, io->generation_, io->kind_ < KIND_OWN ? words[io->kind_] : own, text,
@@ -213,6 +217,13 @@ void bide_io_writev(bide_io *io, bide_async *async, const bide_buffer *buffers, 
 void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
 {
     init(io, unless_null(async, buffer, length), KIND_PEEK, BIDE_READ, buffer, length, NULL);
+}
+
+void bide_io_datagram(bide_io *io, bide_async *async, bide_direction direction,
+                      struct bide_os_datagram *datagram)
+{
+    init(io, unless_null(async, datagram->data, datagram->length),
+         direction == BIDE_READ ? KIND_RECV : KIND_SEND, direction, datagram, 0, NULL);
 }
 
 static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation,

@@ -161,6 +161,11 @@ int bide_source_forget(bide_async *source, uint32_t generation, bide_direction d
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
 
+/* A datagram that is sent or received (io.c); the structure must stay. */
+struct bide_os_datagram;
+void bide_io_datagram(bide_io *io, bide_async *async, bide_direction direction,
+                      struct bide_os_datagram *datagram);
+
 /* What bide_dump tells of one. */
 struct bide_source_view {
     bool busy; /* its lock could not be had: the rest is unknown */
