@@ -49,6 +49,7 @@ static const struct {
     {"poller_wait", "signals_do_not_move_the_deadline", no_signals},
     {"poller_wait", "a_signal_handler_may_notify", no_signals},
     {"poller_wait", "a_signal_does_not_end_a_wait", no_signals},
+    {"poller_wait", "a_signal_to_a_thread_that_waits_for_the_first_time_is_handled", no_signals},
     {"event", "set_by_a_handler_on_a_thread_that_never_used_it_releases_a_wait", no_signals},
     {"event", "set_by_signal_handlers_is_never_lost", no_signals},
     {"block_on", "is_not_interrupted_by_signals", no_signals},
