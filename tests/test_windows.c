@@ -420,3 +420,46 @@ Test(windows, a_process_that_ends_drops_no_values_of_its_last_thread, .exit_code
     cr_assert_ok(bide_local_set(&key, (void *)(uintptr_t)&key));
     exit(5);
 }
+
+/* --- fibers of the system's --- */
+
+static int fiber_drops;
+
+static void count_fiber_drop(void *value)
+{
+    (void)value;
+    fiber_drops++;
+}
+
+static const bide_local of_fibers = {count_fiber_drop, NULL};
+
+static void WINAPI set_and_return(void *back)
+{
+    static int value;
+    (void)bide_local_set(&of_fibers, &value);
+    SwitchToFiber(back);
+}
+
+/* Leaves a fiber behind, in which its values are kept. */
+static void make_fiber(void *out)
+{
+    void *back = ConvertThreadToFiber(NULL);
+    void *fiber = CreateFiber(0, set_and_return, back);
+    SwitchToFiber(fiber);
+    (void)ConvertFiberToThread();
+    *(void **)out = fiber;
+}
+
+Test(windows, a_fiber_that_another_thread_deletes_leaves_that_ones_values_alone)
+{
+    int own = 0;
+    void *fiber = NULL;
+    bide_os_thread thread;
+    cr_assert_ok(bide_local_set(&of_fibers, &own));
+    cr_assert_ok(bide_os_thread_start(&thread, "fiber", make_fiber, &fiber));
+    bide_os_thread_join(thread);
+    cr_assert_eq(fiber_drops, 0);
+    DeleteFiber(fiber);
+    cr_assert_eq(fiber_drops, 1);
+    cr_assert_eq(bide_local_get(&of_fibers), &own);
+}

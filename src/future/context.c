@@ -89,15 +89,16 @@ void bide_parker_delete(struct bide_parker *parker)
 }
 
 /* The thread's values are dropped when it ends, which may have to wait, and then its own parker goes back. Its record may
- * be a new one by now. */
+ * be a new one by now; or another thread's, which deletes a fiber of the system's. */
 static void thread_ends(void *arg)
 {
     struct bide_thread_end *end = arg;
     struct bide_thread *thread = bide_thread_self();
+    struct bide_thread_end *before = thread->end;
     thread->end = end;
     if (end->end_locals) end->end_locals(&end->locals);
     if (end->parker) bide_parker_delete(end->parker);
-    thread->end = NULL;
+    thread->end = before == end ? NULL : before;
     free(end);
 }
 

@@ -22,8 +22,8 @@ int bide_os_handle_try(void *handle)
     }
 }
 
-/* The calling process, by whatever handle: it would have to end first. The pseudo handles of a process and a thread, -1 and -2,
- * would mean those of the pool's thread. */
+/* The calling process, by whatever handle: it would have to end first. The pseudo handle of a thread would mean the
+ * pool's own. */
 static bool is_never_signalled(HANDLE handle)
 {
     typedef BOOL(WINAPI * compare_handles)(HANDLE, HANDLE);

@@ -20,8 +20,8 @@ static bool is_special(const wchar_t *path)
     return path[0] == L'\\' && path[1] == L'\\' && (path[2] == L'?' || path[2] == L'.') && path[3] == L'\\';
 }
 
-/* Behind \\?\ (for \\server\share: \\?\UNC\server\share) a path may have any length, and is taken as it is: so it has to be a
- * full one ("Naming Files, Paths, and Namespaces"). `room`: of that, with its zero. */
+/* Behind \\?\ (for \\server\share: \\?\UNC\server\share) a path may have any length, and is taken as it is: so it
+ * has to be a full one ("Naming Files, Paths, and Namespaces"). `room`: of that, with its zero. */
 static int extend(wchar_t **path, DWORD room)
 {
     const size_t longest = sizeof "\\\\?\\UNC";
