@@ -339,6 +339,34 @@ Test(races, of_two_wakers_that_are_stored_at_once_none_is_lost)
     expect_nothing_left(before);
 }
 
+/* What they are stored in is made by the first, and then kept. So all stay until the end. */
+Test(races, of_the_first_two_wakers_of_a_source_none_is_lost)
+{
+    enum { SOURCES = 200 };
+    static bide_async *channels[SOURCES][2];
+    partner_start(poll_stored_part);
+    for (int round = 1; round <= SOURCES; round++) {
+        bide_async **fresh = channels[round - 1];
+        struct counter counter = {0};
+        open_channel(UNIX, fresh);
+        shared = fresh[0];
+        atomic_store(&their_counter.wakes, 0);
+        meet(round);
+        int ours = bide_async_poll_readable(fresh[0], counting(&counter));
+        part(round);
+        cr_assert_gives(ours, BIDE_PENDING);
+        cr_assert_gives(theirs, BIDE_PENDING);
+        cr_assert_eq(counter.wakes + their_counter.wakes, 1, "round %d: %d and %d wakes", round,
+                     counter.wakes, their_counter.wakes);
+        put(bide_async_fd(fresh[1]), "x", 1);
+        AWAIT(counter.wakes == 1 && their_counter.wakes == 1);
+    }
+    partner_stop();
+    for (int i = 0; i < SOURCES; i++)
+        free_both(channels[i]);
+    expect_nothing_left(before);
+}
+
 static void put_then_poll_part(void)
 {
     put(their_writer, "x", 1);
