@@ -112,7 +112,7 @@ static inline void check_entry(uint32_t i)
 
 static inline void check_invariants(void)
 {
-    uint32_t top = heap.capacity ? ROOT + heap.capacity + heap.capacity / 2 : 0;
+    uint32_t top = heap.capacity ? ROOT + heap.capacity + heap.capacity / 16 * 5 : 0;
     uint32_t end = ROOT + heap.size, dead = 0, live = 0, freed = 0;
     if (heap.capacity == 0) return;
     cr_assert(end <= heap.bulk && heap.bulk <= heap.limit && heap.limit <= top,
