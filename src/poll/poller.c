@@ -19,6 +19,7 @@
 #include "os/log.h"
 #include "os/sanitize.h"
 #include "os/thread.h"
+#include "poll/poller.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -164,11 +165,9 @@ static bool is_over(const bide_poller *poller, bide_instant deadline)
     return bide_poll_remaining(deadline) == 0;
 }
 
-int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capacity, bide_instant deadline)
+int bide_poller_wait_uncancelled(bide_poller *poller, bide_poll_event *events, size_t capacity,
+                                 bide_instant deadline)
 {
-    if (!poller || !events || capacity == 0) return BIDE_EINVAL;
-    if (capacity > INT_MAX) capacity = INT_MAX;
-
     const unsigned enter = deadline.ns == BIDE_NOW.ns ? BUSY : BUSY | BLOCKED;
     /* acquire: pairs with the release by which the last wait ended, for what the back end keeps for its wait.
      * A thread that finds BUSY set may have added BLOCKED, which costs a wake at most. */
@@ -176,7 +175,6 @@ int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     if (before & BUSY) return BIDE_EBUSY;
     if (before & NOTIFIED) deadline = BIDE_NOW;
 
-    int cancel = bide_os_cancel_disable();
     int result;
 #ifdef BIDE_SANITIZE_THREAD
     bide_os_sanitize_handle_signals();
@@ -184,11 +182,20 @@ int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     do
         result = poller->backend->wait(poller, events, capacity, deadline);
     while (result == BIDE_EINTR || (result == 0 && !is_over(poller, deadline)));
-    bide_os_cancel_restore(cancel);
 
     BIDE_ASSERT(atomic_load_explicit(&poller->state, memory_order_relaxed) & BUSY); /* 1 */
     /* acquire: what notifiers wrote before they notified; release: for the next wait */
     (void)atomic_fetch_and_explicit(&poller->state, EMBEDDED, memory_order_acq_rel);
+    return result;
+}
+
+int bide_poller_wait(bide_poller *poller, bide_poll_event *events, size_t capacity, bide_instant deadline)
+{
+    if (!poller || !events || capacity == 0) return BIDE_EINVAL;
+    int cancel = bide_os_cancel_disable();
+    int result =
+        bide_poller_wait_uncancelled(poller, events, capacity < INT_MAX ? capacity : INT_MAX, deadline);
+    bide_os_cancel_restore(cancel);
     return result;
 }
 

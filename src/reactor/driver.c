@@ -3,6 +3,7 @@
 #include "reactor/reactor.h"
 
 #include "os/assert.h"
+#include "poll/poller.h"
 
 static inline void count(_Atomic uint64_t *counter, uint64_t by)
 {
@@ -128,7 +129,7 @@ static int turn(struct bide_reactor *reactor, struct bide_parker *parker, bide_i
     atomic_store_explicit(&parker->notifier, &reactor->notifier, memory_order_relaxed);
     /* Notified already: the turn is still worth a look, but not a sleep. */
     if (!atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_POLLER)) until = BIDE_NOW;
-    int events = bide_poller_wait(poller, reactor->events, BIDE_TURN_EVENTS, until);
+    int events = bide_poller_wait_uncancelled(poller, reactor->events, BIDE_TURN_EVENTS, until);
     expected = BIDE_PARKER_POLLER;
     (void)atomic_compare_exchange_strong(&parker->state, &expected, BIDE_PARKER_EMPTY);
     count_as_holder(&reactor->turns, 1);
