@@ -263,7 +263,7 @@ bide_ssize bide_message_await(bide_message *message, bide_instant deadline)
 bide_ssize bide_send_to(bide_async *async, const void *data, size_t length, const bide_address *to,
                         bide_instant deadline)
 {
-    if (bide_address_family(to) == BIDE_FAMILY_UNIX) {
+    if (to && bide_address_family(to) == BIDE_FAMILY_UNIX) {
         bide_message message;
         bide_message_send_init(&message, async, data, length);
         message.address = *to;
