@@ -314,26 +314,31 @@ static void poll_stored_part(void)
     theirs = bide_async_poll_readable(shared, counting(&their_counter));
 }
 
+/* Both at once, in a channel with nothing in it. */
+static void store_two(int round, bide_async *channel[2])
+{
+    struct counter counter = {0};
+    atomic_store(&their_counter.wakes, 0);
+    meet(round);
+    int ours = bide_async_poll_readable(channel[0], counting(&counter));
+    part(round);
+    cr_assert_gives(ours, BIDE_PENDING);
+    cr_assert_gives(theirs, BIDE_PENDING);
+    /* One was replaced and called, the other one waits. */
+    cr_assert_eq(counter.wakes + their_counter.wakes, 1, "round %d: %d and %d wakes", round, counter.wakes,
+                 their_counter.wakes);
+    put(bide_async_fd(channel[1]), "x", 1);
+    AWAIT(counter.wakes == 1 && their_counter.wakes == 1);
+    cr_assert_eq(take_all(bide_async_fd(channel[0])), 1);
+}
+
 Test(races, of_two_wakers_that_are_stored_at_once_none_is_lost)
 {
     open_channel(UNIX, ends);
     shared = ends[0];
     partner_start(poll_stored_part);
-    for (int round = 1; round <= ROUNDS; round++) {
-        struct counter counter = {0};
-        atomic_store(&their_counter.wakes, 0);
-        meet(round);
-        int ours = bide_async_poll_readable(ends[0], counting(&counter));
-        part(round);
-        cr_assert_gives(ours, BIDE_PENDING);
-        cr_assert_gives(theirs, BIDE_PENDING);
-        /* One was replaced and called, the other one waits. */
-        cr_assert_eq(counter.wakes + their_counter.wakes, 1, "round %d: %d and %d wakes", round,
-                     counter.wakes, their_counter.wakes);
-        put(bide_async_fd(ends[1]), "x", 1);
-        AWAIT(counter.wakes == 1 && their_counter.wakes == 1);
-        cr_assert_eq(take_all(bide_async_fd(ends[0])), 1);
-    }
+    for (int round = 1; round <= ROUNDS; round++)
+        store_two(round, ends);
     partner_stop();
     free_both(ends);
     expect_nothing_left(before);
@@ -346,20 +351,9 @@ Test(races, of_the_first_two_wakers_of_a_source_none_is_lost)
     static bide_async *channels[SOURCES][2];
     partner_start(poll_stored_part);
     for (int round = 1; round <= SOURCES; round++) {
-        bide_async **fresh = channels[round - 1];
-        struct counter counter = {0};
-        open_channel(UNIX, fresh);
-        shared = fresh[0];
-        atomic_store(&their_counter.wakes, 0);
-        meet(round);
-        int ours = bide_async_poll_readable(fresh[0], counting(&counter));
-        part(round);
-        cr_assert_gives(ours, BIDE_PENDING);
-        cr_assert_gives(theirs, BIDE_PENDING);
-        cr_assert_eq(counter.wakes + their_counter.wakes, 1, "round %d: %d and %d wakes", round,
-                     counter.wakes, their_counter.wakes);
-        put(bide_async_fd(fresh[1]), "x", 1);
-        AWAIT(counter.wakes == 1 && their_counter.wakes == 1);
+        open_channel(UNIX, channels[round - 1]);
+        shared = channels[round - 1][0];
+        store_two(round, channels[round - 1]);
     }
     partner_stop();
     for (int i = 0; i < SOURCES; i++)
