@@ -69,7 +69,7 @@ static void run_echo(int connections, int rounds, unsigned long waits_expected)
             expect_no_allocation("echo");
             total += bide_calls_total();
             waits += bide_calls_of(edges ? BIDE_CALL_EPOLL_WAIT : BIDE_CALL_POLL);
-            cr_assert_eq(bide_calls_of(BIDE_CALL_READ), (unsigned long)connections, "%s", bide_calls_text());
+            cr_assert_eq(bide_calls_of(BIDE_CALL_RECV), (unsigned long)connections, "%s", bide_calls_text());
             cr_assert_eq(bide_calls_of(BIDE_CALL_SEND), (unsigned long)connections, "%s", bide_calls_text());
         }
         for (int i = 0; i < connections; i++)

@@ -273,7 +273,7 @@ Test(reader, read_gives_what_is_there_and_goes_past_an_empty_buffer_when_it_is_t
     say(&scene, "0123456789abcdefghijkl");
     bide_calls_reset();
     cr_assert_gives(bide_reader_read(&scene.reader, large, sizeof large, bide_after(LONG)), 22);
-    cr_assert_eq(bide_calls_of(BIDE_CALL_READ), 1, "%s", bide_calls_text());
+    cr_assert_eq(bide_calls_of(BIDE_CALL_RECV), 1, "%s", bide_calls_text());
     say(&scene, "xyz");
     cr_assert_gives(bide_reader_read(&scene.reader, large, 1, bide_after(LONG)), 1);
     expect_held(&scene, "yz");
@@ -369,14 +369,14 @@ Test(reader, an_error_is_told_and_takes_nothing)
     cr_assert_gives(bide_reader_fill(&scene.reader, bide_after(LONG)), 4);
     static const int errors[] = {EIO, ECONNRESET, ENOMEM};
     for (int i = 0; i < 3; i++) {
-        bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_READ), 1, 1, errors[i]);
+        bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_RECV), 1, 1, errors[i]);
         cr_assert_gives(bide_read_until(&scene.reader, "\n", 1, &line, NULL, bide_after(LONG)),
                         bide_error_from_system(errors[i]));
         cr_assert_null(line);
         cr_assert_eq(bide_fault_clear(), 1);
         expect_held(&scene, "kept");
     }
-    bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_READ), 1, 5, EINTR);
+    bide_fault_set(BIDE_CALL_BIT(BIDE_CALL_RECV), 1, 5, EINTR);
     say(&scene, "\n");
     expect_line(&scene, "kept");
     cr_assert_eq(bide_fault_clear(), 5);

@@ -269,19 +269,15 @@ bide_ssize bide_send_to(bide_async *async, const void *data, size_t length, cons
         message.address = *to;
         return bide_message_await(&message, deadline);
     }
-    bide_io io;
     struct bide_os_datagram datagram = {.data = (void *)(uintptr_t)data, .length = length, .to = to};
-    bide_io_datagram(&io, async, BIDE_WRITE, &datagram);
-    return bide_io_await(&io, deadline);
+    return bide_move_datagram(async, BIDE_WRITE, &datagram, deadline);
 }
 
 static bide_ssize recv_from(bide_async *async, void *buffer, size_t length, bool peek, bide_address *from,
                             bide_instant deadline)
 {
-    bide_io io;
     struct bide_os_datagram datagram = {.data = buffer, .length = length, .from = from, .peek = peek};
-    bide_io_datagram(&io, async, BIDE_READ, &datagram);
-    return bide_io_await(&io, deadline);
+    return bide_move_datagram(async, BIDE_READ, &datagram, deadline);
 }
 
 bide_ssize bide_recv_from(bide_async *async, void *buffer, size_t length, bide_address *from,

@@ -51,8 +51,7 @@ int bide_os_file_close(bide_fd fd)
 
 bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length)
 {
-    (void)kind;
-    return bide_os_read(file, buffer, length);
+    return bide_os_read(file, kind, buffer, length);
 }
 
 bide_ssize bide_os_file_write(bide_fd file, unsigned kind, const void *buffer, size_t length)

@@ -134,7 +134,7 @@ static bide_ssize write_result(bool done, DWORD count)
 
 bide_ssize bide_os_file_read(bide_fd file, unsigned kind, void *buffer, size_t length)
 {
-    if (kind & BIDE_OS_SOCKET) return bide_os_read(file, buffer, length);
+    if (kind & BIDE_OS_SOCKET) return bide_os_read(file, kind, buffer, length);
     DWORD count = 0;
     bool done = ReadFile((HANDLE)file, buffer, at_most(length), &count, NULL) != 0;
     return read_result(done, count);

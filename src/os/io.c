@@ -40,10 +40,13 @@ int bide_os_is_blocking(bide_fd fd)
     return !(flags & O_NONBLOCK);
 }
 
-bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length)
+/* recv(2) rather than read(2) where that does the same: the kernel's way to the socket is shorter. No bytes of a
+ * datagram would be the whole of it to recv. */
+bide_ssize bide_os_read(bide_fd fd, unsigned kind, void *buffer, size_t length)
 {
+    bool receives = (kind & BIDE_OS_SOCKET) && length > 0;
     for (;;) {
-        ssize_t count = read(fd, buffer, length);
+        ssize_t count = receives ? recv(fd, buffer, length, 0) : read(fd, buffer, length);
         if (count >= 0) return count;
         if (errno != EINTR) return bide_last_error();
     }

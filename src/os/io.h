@@ -9,7 +9,7 @@
 
 /* What a descriptor is, as far as it matters for reading and writing it. */
 enum {
-    BIDE_OS_SOCKET = 1u, /* writes need MSG_NOSIGNAL */
+    BIDE_OS_SOCKET = 1u, /* has calls of its own: without SIGPIPE, and shorter */
     BIDE_OS_TCP = 2u,    /* a stream on which a short count means drained */
     BIDE_OS_PIPE = 4u,   /* writes may raise SIGPIPE */
     BIDE_OS_FILE = 8u    /* regular file or folder: cannot be polled */
@@ -24,11 +24,12 @@ int bide_os_set_nonblocking(bide_fd fd, bool on, bool *was);
 /* Whether calls on it may wait: 1, 0 or an error. */
 int bide_os_is_blocking(bide_fd fd);
 
-bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length);
+/* `kind`, here and below, as from bide_os_kind. */
+bide_ssize bide_os_read(bide_fd fd, unsigned kind, void *buffer, size_t length);
 bide_ssize bide_os_readv(bide_fd fd, const bide_buffer *buffers, size_t count);
 bide_ssize bide_os_peek(bide_fd fd, void *buffer, size_t length);
 
-/* Never raise SIGPIPE. `kind` as from bide_os_kind. */
+/* Never raise SIGPIPE. */
 bide_ssize bide_os_write(bide_fd fd, unsigned kind, const void *buffer, size_t length);
 bide_ssize bide_os_writev(bide_fd fd, unsigned kind, const bide_buffer *buffers, size_t count);
 

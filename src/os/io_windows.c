@@ -60,8 +60,9 @@ static bool is_stream(bide_fd fd)
     return bide_os_socket_look(fd, &family, &type) == 0 && type == SOCK_STREAM;
 }
 
-bide_ssize bide_os_read(bide_fd fd, void *buffer, size_t length)
+bide_ssize bide_os_read(bide_fd fd, unsigned kind, void *buffer, size_t length)
 {
+    (void)kind;
     if (length == 0 && is_stream(fd)) return 0;
     return receive(fd, buffer, length, 0);
 }

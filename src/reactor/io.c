@@ -46,26 +46,34 @@ static bool lacks_bytes(const bide_io *io)
     return bide_os_lacks_bytes(io->address_, io->length_);
 }
 
+/* Those that are one system call of one piece. */
+static inline bide_ssize call(bide_fd fd, uint32_t flags, uint8_t kind, void *address, size_t length)
+{
+    switch (kind) {
+    case KIND_READ: return bide_os_read(fd, flags, address, length);
+    case KIND_WRITE: return bide_os_write(fd, flags, address, length);
+    case KIND_SEND: return bide_os_send_datagram(fd, address);
+    default: return bide_os_recv_datagram(fd, address);
+    }
+}
+
 static bide_ssize attempt(bide_io *io)
 {
     bide_fd fd = io->async_->fd;
-    uint32_t kind = bide_source_flags(io->async_);
-    if ((kind & BIDE_SOURCE_BLOCKS) && io->kind_ < KIND_SEND) {
+    uint32_t flags = bide_source_flags(io->async_);
+    if ((flags & BIDE_SOURCE_BLOCKS) && io->kind_ < KIND_SEND) {
         /* A call that waits knows no deadline, and a free would wait for it. The owner may have changed the
          * mode since it lent the descriptor. */
         int blocks = bide_os_is_blocking(fd);
         if (blocks) return blocks < 0 ? blocks : BIDE_EINVAL;
     }
     switch (io->kind_) {
-    case KIND_READ: return bide_os_read(fd, io->address_, io->length_);
-    case KIND_WRITE: return bide_os_write(fd, kind, io->address_, io->length_);
     case KIND_READV: return lacks_bytes(io) ? BIDE_EINVAL : bide_os_readv(fd, io->address_, io->length_);
     case KIND_WRITEV:
-        return lacks_bytes(io) ? BIDE_EINVAL : bide_os_writev(fd, kind, io->address_, io->length_);
+        return lacks_bytes(io) ? BIDE_EINVAL : bide_os_writev(fd, flags, io->address_, io->length_);
     case KIND_PEEK: return bide_os_peek(fd, io->address_, io->length_);
-    case KIND_SEND: return bide_os_send_datagram(fd, io->address_);
-    case KIND_RECV: return bide_os_recv_datagram(fd, io->address_);
-    default: return run_own(io);
+    case KIND_OWN: return run_own(io);
+    default: return call(fd, flags, io->kind_, io->address_, io->length_);
     }
 }
 
@@ -79,12 +87,16 @@ static size_t wanted(const bide_io *io)
     return sum;
 }
 
-/* Whether a count says that there is no more. */
-static bool is_short(const bide_io *io, bide_ssize count, uint32_t seen)
+/* Whether a count of so many says that there is no more. */
+static inline bool is_short(uint32_t flags, uint32_t seen, bide_ssize count, size_t of)
 {
-    if (!(bide_source_flags(io->async_) & BIDE_OS_TCP) || (seen & BIDE_SOURCE_ODD) || count <= 0)
-        return false;
-    return io->kind_ <= KIND_WRITEV && (size_t)count < wanted(io);
+    return (flags & BIDE_OS_TCP) && !(seen & BIDE_SOURCE_ODD) && count > 0 && (size_t)count < of;
+}
+
+static bool has_drained(const bide_io *io, bide_ssize result, uint32_t seen)
+{
+    if (result == BIDE_EAGAIN) return true;
+    return io->kind_ <= KIND_WRITEV && is_short(bide_source_flags(io->async_), seen, result, wanted(io));
 }
 
 /* Whether the call does not wait anyhow, so that the memory is not to be asked. */
@@ -124,7 +136,7 @@ static int io_poll(bide_future *self, bide_context *cx)
                 io->direction_ = other;
                 result = BIDE_EAGAIN;
             }
-            if (result == BIDE_EAGAIN || is_short(io, result, seen[io->direction_]))
+            if (has_drained(io, result, seen[io->direction_]))
                 bide_source_drained(async, (bide_direction)io->direction_, seen[io->direction_]);
             bide_source_unpin(async);
             if (result != BIDE_EAGAIN) return finish(io, result);
@@ -219,13 +231,6 @@ void bide_io_peek(bide_io *io, bide_async *async, void *buffer, size_t length)
     init(io, unless_null(async, buffer, length), KIND_PEEK, BIDE_READ, buffer, length, NULL);
 }
 
-void bide_io_datagram(bide_io *io, bide_async *async, bide_direction direction,
-                      struct bide_os_datagram *datagram)
-{
-    init(io, unless_null(async, datagram->data, datagram->length),
-         direction == BIDE_READ ? KIND_RECV : KIND_SEND, direction, datagram, 0, NULL);
-}
-
 static void init_own(bide_io *io, bide_async *async, bide_direction direction, bide_operation operation,
                      void *arg)
 {
@@ -251,8 +256,36 @@ bide_ssize bide_io_await(bide_io *io, bide_instant deadline)
     return error ? error : io->result;
 }
 
+/* What an await would do first, without the future: most calls need not wait. False: it is to be awaited, which finds
+ * out, too, what is wrong with the handle. */
+static bool try_at_once(bide_async *async, uint8_t kind, void *address, size_t length, bide_instant deadline,
+                        bide_ssize *result)
+{
+    if (!async) return false;
+    bide_direction direction = kind == KIND_READ || kind == KIND_RECV ? BIDE_READ : BIDE_WRITE;
+    bool now = deadline.ns == BIDE_NOW.ns;
+    uint32_t flags = bide_source_flags(async);
+    uint32_t seen = bide_source_readiness(async, direction);
+    if ((flags & BIDE_SOURCE_BLOCKS) || !(now || (seen & BIDE_SOURCE_READY))) return false;
+    struct bide_thread *thread = bide_thread_self();
+    if (!bide_await_may_try(thread)) return false;
+    int cancelable = bide_thread_cancel_disable(thread);
+    bool pinned = bide_source_pin(async, bide_source_generation(async)) == 0;
+    if (pinned) {
+        *result = call(async->fd, flags, kind, address, length);
+        if (*result == BIDE_EAGAIN || (kind <= KIND_WRITE && is_short(flags, seen, *result, length)))
+            bide_source_drained(async, direction, seen);
+        bide_source_unpin(async);
+    }
+    bide_thread_cancel_restore(cancelable);
+    return pinned && (now || *result != BIDE_EAGAIN);
+}
+
 bide_ssize bide_read(bide_async *async, void *buffer, size_t length, bide_instant deadline)
 {
+    bide_ssize result;
+    bool valid = buffer && length > 0;
+    if (valid && try_at_once(async, KIND_READ, buffer, length, deadline, &result)) return result;
     bide_io io;
     bide_io_read(&io, async, buffer, length);
     return bide_io_await(&io, deadline);
@@ -260,8 +293,24 @@ bide_ssize bide_read(bide_async *async, void *buffer, size_t length, bide_instan
 
 bide_ssize bide_write(bide_async *async, const void *buffer, size_t length, bide_instant deadline)
 {
+    bide_ssize result;
+    void *address = (void *)(uintptr_t)buffer;
+    bool valid = buffer && length > 0;
+    if (valid && try_at_once(async, KIND_WRITE, address, length, deadline, &result)) return result;
     bide_io io;
     bide_io_write(&io, async, buffer, length);
+    return bide_io_await(&io, deadline);
+}
+
+bide_ssize bide_move_datagram(bide_async *async, bide_direction direction, struct bide_os_datagram *datagram,
+                              bide_instant deadline)
+{
+    uint8_t kind = direction == BIDE_READ ? KIND_RECV : KIND_SEND;
+    bide_ssize result;
+    if (!datagram->data && datagram->length > 0) return BIDE_EINVAL;
+    if (try_at_once(async, kind, datagram, 0, deadline, &result)) return result;
+    bide_io io;
+    init(&io, async, kind, direction, datagram, 0, NULL);
     return bide_io_await(&io, deadline);
 }
 

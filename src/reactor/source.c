@@ -271,43 +271,24 @@ void bide_source_drained(bide_async *source, bide_direction direction, uint32_t 
                                                   memory_order_relaxed);
 }
 
+/* Wait lock held. What is not READY nobody else changes: a store does, which is no locked operation. What is READY an
+ * operation may be about to clear that looked before the event: the count, which wraps around in its 24 bits by
+ * itself, makes that fail. But one that is not pinned yet has its system call before it, and that finds what the
+ * event tells of: with none under way nothing has to be done. */
 static void set_ready(bide_async *source, bide_direction direction, uint32_t flags)
 {
     _Atomic uint32_t *word = &source->ready[direction];
     uint32_t seen = atomic_load_explicit(word, memory_order_relaxed);
-    /* The count wraps around in its 24 bits by itself: it is at the top. */
+    if (!(seen & BIDE_SOURCE_READY)) {
+        atomic_store_explicit(word, (seen + BIDE_SOURCE_EVENT) | BIDE_SOURCE_READY | flags,
+                              memory_order_release);
+        return;
+    }
+    if ((seen & flags) == flags && atomic_load(&source->pins) < PIN) return;
     while (!atomic_compare_exchange_weak_explicit(word, &seen,
                                                   (seen + BIDE_SOURCE_EVENT) | BIDE_SOURCE_READY | flags,
                                                   memory_order_release, memory_order_relaxed)) {
     }
-}
-
-void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event)
-{
-    bide_async *source = bide_sources_at((uint32_t)event->key);
-    uint32_t generation = (uint32_t)(event->key >> 32);
-    unsigned ready = event->ready;
-    uint32_t flags =
-        (ready & BIDE_POLL_HUP ? BIDE_SOURCE_HUP : 0u) | (ready & BIDE_POLL_RDHUP ? BIDE_SOURCE_RDHUP : 0u) |
-        (ready & BIDE_POLL_ERR ? BIDE_SOURCE_ERR : 0u) | (ready & BIDE_POLL_PRI ? BIDE_SOURCE_PRI : 0u);
-    bide_link batch;
-    bide_ring_init(&batch);
-    bide_os_mutex *lock = bide_wait_lock(source);
-    if (atomic_load_explicit(&source->generation, memory_order_relaxed) == generation) {
-        source->armed &= ARMING;
-        /* A hang-up and an error end both directions. */
-        if (ready & ~(unsigned)BIDE_POLL_WRITE) {
-            set_ready(source, BIDE_READ, flags);
-            collect(source, BIDE_READ, &batch);
-        }
-        if (ready & (BIDE_POLL_WRITE | BIDE_POLL_HUP | BIDE_POLL_ERR)) {
-            set_ready(source, BIDE_WRITE, flags);
-            collect(source, BIDE_WRITE, &batch);
-        }
-        /* After an error all are woken, and get it when they link. */
-        if (!reactor->edge) (void)rearm(source, &lock, &batch);
-    }
-    bide_batch_wake(lock, source, &batch);
 }
 
 /* Takes a LINKED waiter out. Wait lock held. */
@@ -325,6 +306,49 @@ static void take_waiter(bide_async *source, bide_waiter *waiter, struct bide_wak
     if (waiter->flags_ & BIDE_WAITER_BACKGROUND) bide_background_disarm(bide_source_reactor(source));
     waiter->flags_ &= ~(uint32_t)BIDE_WAITER_BACKGROUND;
     bide_waiter_take(waiter, wake);
+}
+
+/* Whom the event is for if that is one, as it is for most. Wait lock held. */
+static bide_waiter *only_waiter(bide_async *source, bool reads, bool writes)
+{
+    bool reader = reads && !bide_ring_empty(&source->queue[BIDE_READ]);
+    bool writer = writes && !bide_ring_empty(&source->queue[BIDE_WRITE]);
+    const bide_link *queue = &source->queue[reader ? BIDE_READ : BIDE_WRITE];
+    return reader != writer && queue->next_ == queue->previous_ ? bide_queue_first(queue) : NULL;
+}
+
+void bide_source_event(struct bide_reactor *reactor, const bide_poll_event *event)
+{
+    bide_async *source = bide_sources_at((uint32_t)event->key);
+    uint32_t generation = (uint32_t)(event->key >> 32);
+    unsigned ready = event->ready;
+    uint32_t flags =
+        (ready & BIDE_POLL_HUP ? BIDE_SOURCE_HUP : 0u) | (ready & BIDE_POLL_RDHUP ? BIDE_SOURCE_RDHUP : 0u) |
+        (ready & BIDE_POLL_ERR ? BIDE_SOURCE_ERR : 0u) | (ready & BIDE_POLL_PRI ? BIDE_SOURCE_PRI : 0u);
+    /* A hang-up and an error end both directions. */
+    bool reads = (ready & ~(unsigned)BIDE_POLL_WRITE) != 0;
+    bool writes = (ready & (BIDE_POLL_WRITE | BIDE_POLL_HUP | BIDE_POLL_ERR)) != 0;
+    bide_link batch;
+    bide_ring_init(&batch);
+    bide_os_mutex *lock = bide_wait_lock(source);
+    if (atomic_load_explicit(&source->generation, memory_order_relaxed) == generation) {
+        source->armed &= ARMING;
+        if (reads) set_ready(source, BIDE_READ, flags);
+        if (writes) set_ready(source, BIDE_WRITE, flags);
+        bide_waiter *only = reactor->edge ? only_waiter(source, reads, writes) : NULL;
+        if (only) {
+            struct bide_wake wake;
+            take_waiter(source, only, &wake);
+            bide_wait_unlock(lock);
+            bide_wake_run(&wake);
+            return;
+        }
+        if (reads) collect(source, BIDE_READ, &batch);
+        if (writes) collect(source, BIDE_WRITE, &batch);
+        /* After an error all are woken, and get it when they link. */
+        if (!reactor->edge) (void)rearm(source, &lock, &batch);
+    }
+    bide_batch_wake(lock, source, &batch);
 }
 
 /* Links the waiter. What it was linked with before is dropped, or left in `replaced` to be called. */

@@ -161,10 +161,10 @@ int bide_source_forget(bide_async *source, uint32_t generation, bide_direction d
 /* Takes the waiter out, and waits until no wake of it is running. */
 void bide_source_leave(bide_async *source, bide_waiter *waiter);
 
-/* A datagram that is sent or received (io.c); the structure must stay. */
+/* Sends or receives a datagram (io.c). The bytes moved, or an error, as those of bide_send_to() and bide_recv_from(). */
 struct bide_os_datagram;
-void bide_io_datagram(bide_io *io, bide_async *async, bide_direction direction,
-                      struct bide_os_datagram *datagram);
+bide_ssize bide_move_datagram(bide_async *async, bide_direction direction, struct bide_os_datagram *datagram,
+                              bide_instant deadline);
 
 /* What bide_dump tells of one. */
 struct bide_source_view {
