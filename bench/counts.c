@@ -128,6 +128,26 @@ static void count_io(void)
     must(bide_async_free(async) == 0 && close(ends[1]) == 0);
 }
 
+/* From a UDP socket to itself. */
+static void count_datagrams(void)
+{
+    char buffer[MESSAGE] = {0};
+    bide_async *udp;
+    bide_address here = bide_address_loopback(0), from;
+    must(bide_udp_bind(&udp, &here) == 0 && bide_async_local_address(udp, &here) == 0);
+    for (int round = 0; round < 2; round++) {
+        BEGIN();
+        for (int i = 0; i < MESSAGES; i++)
+            must(bide_send_to(udp, buffer, sizeof buffer, &here, BIDE_NEVER) == MESSAGE);
+        if (round) END("send-to", MESSAGES);
+        BEGIN();
+        for (int i = 0; i < MESSAGES; i++)
+            must(bide_recv_from(udp, buffer, sizeof buffer, &from, BIDE_NEVER) == MESSAGE);
+        if (round) END("recv-from", MESSAGES);
+    }
+    must(bide_async_free(udp) == 0);
+}
+
 /* --- timers ---------------------------------------------------------------------------------------------- */
 
 static struct timer {
@@ -310,6 +330,7 @@ static void count_wheel(void)
 int main(void)
 {
     count_io();
+    count_datagrams();
     count_timers();
     count_wheel();
     count_tasks();
