@@ -194,3 +194,27 @@ Test(task_io, several_tasks_read_and_write_one_socket)
 {
     WITH_WORKERS(share_a_socket, NULL, 0);
 }
+
+/* --- not waiting ----------------------------------------------------------------------------------------------- */
+
+/* The others have their turn now and then, but no call is left untried for that. */
+static int never_wait(void *arg)
+{
+    bide_async *ends[2];
+    (void)arg;
+    open_channel(UNIX, ends);
+    for (int i = 0; i < 1000; i++) {
+        char byte;
+        cr_assert_gives(bide_write(ends[0], "x", 1, BIDE_NOW), 1);
+        cr_assert_gives(bide_read(ends[1], &byte, 1, BIDE_NOW), 1);
+    }
+    for (int i = 0; i < 2; i++)
+        cr_assert_ok(bide_async_free(ends[i]));
+    return 0;
+}
+
+Test(task_io, a_call_that_may_not_wait_is_tried_each_time)
+{
+    cr_assert_ok(bide_run(never_wait, NULL, NULL));
+    cr_assert_ok(never_wait(NULL));
+}

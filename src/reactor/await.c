@@ -106,7 +106,8 @@ static int await_with(struct bide_awaiter *awaiter, bide_future *future, bide_in
         /* A time-out of the future's own is for its poll to find out. */
         bide_instant until = bide_earlier(deadline, cx->limit_);
         int error = awaiter->wait(awaiter, until, false);
-        if (error == BIDE_ETIMEDOUT && bide_before(until, deadline)) continue;
+        /* Who may not wait, and has only let the others have their turn, has still to be tried. */
+        if (error == BIDE_ETIMEDOUT && (now || bide_before(until, deadline))) continue;
         if (error == BIDE_ETIMEDOUT) return give_up(awaiter, future, deadline);
         if (error) return abandon(awaiter, future, error);
     }
