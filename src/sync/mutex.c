@@ -77,8 +77,9 @@ int bide_mutex_fini(bide_mutex *mutex)
 
 bool bide_mutex_is_mine(const bide_mutex *mutex)
 {
+    uintptr_t party = bide_party();
     /* relaxed: it is so only if this party wrote it */
-    return owner_in(atomic_load_explicit(word_of(mutex), memory_order_relaxed)) == bide_party();
+    return owner_in(atomic_load_explicit(word_of(mutex), memory_order_relaxed)) == party;
 }
 
 /* Takes it if it is free, whoever waits. */

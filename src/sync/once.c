@@ -19,7 +19,8 @@ static _Atomic uintptr_t *owner_of(bide_once *once)
 
 static bool is_mine(bide_once *once)
 {
-    return atomic_load_explicit(owner_of(once), memory_order_relaxed) == bide_party();
+    uintptr_t party = bide_party();
+    return atomic_load_explicit(owner_of(once), memory_order_relaxed) == party;
 }
 
 static bool admit(uint32_t *stage, uint32_t wants)

@@ -24,7 +24,8 @@ static _Atomic uintptr_t *owner_of(bide_rwlock *rwlock)
 
 static bool is_mine(bide_rwlock *rwlock)
 {
-    return atomic_load_explicit(owner_of(rwlock), memory_order_relaxed) == bide_party();
+    uintptr_t party = bide_party();
+    return atomic_load_explicit(owner_of(rwlock), memory_order_relaxed) == party;
 }
 
 static bool admit(uint32_t *number, uint32_t mode)

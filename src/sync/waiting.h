@@ -33,7 +33,11 @@ _Static_assert(sizeof(_Atomic uintptr_t) == sizeof(uintptr_t), "atomic words are
 _Static_assert(_Alignof(_Atomic uintptr_t) == _Alignof(uintptr_t), "atomic words are aligned as plain words");
 
 /* Who runs: the task, or outside of tasks the thread. Both are addresses of structures with pointers in them, so
- * that the two lowest bits are zero; never 0. */
+ * that the two lowest bits are zero; never 0.
+ *
+ * To be asked BEFORE the word is read with which it is compared. Where thread-local data is made when it is first used
+ * (MinGW), a thread that asks for the first time may be given the address of one that has just ended: what that one had
+ * left before, and this one had read before, would be taken for its own. */
 static inline uintptr_t bide_party(void)
 {
     struct bide_thread *thread = bide_thread_self();
