@@ -37,6 +37,24 @@ Test(poller_wait, a_wait_of_zero_reports_what_is_ready)
     cr_assert_gives(bide_poller_wait(poller, &event, 1, bide_after(-1)), 1);
 }
 
+Test(poller_wait, a_wait_of_zero_reports_what_an_interest_grew_to_just_before_beside_others)
+{
+    bide_poll_event events[3];
+    int other[2];
+    make_pair(other);
+    feed(other[1]);
+    cr_assert_ok(bide_poller_add(poller, pair[0], 1, READ, BIDE_POLL_LEVEL));
+    cr_assert_ok(bide_poller_add(poller, other[0], 2, READ, BIDE_POLL_LEVEL));
+    for (int i = 0; i < 3; i++) {
+        cr_assert_ok(bide_poller_modify(poller, pair[0], 1, READ, BIDE_POLL_LEVEL));
+        cr_assert_gives(bide_poller_wait(poller, events, 3, BIDE_NOW), 1);
+        cr_assert_ok(bide_poller_modify(poller, pair[0], 1, READ | BIDE_POLL_WRITE, BIDE_POLL_LEVEL));
+        cr_assert_gives(bide_poller_wait(poller, events, 3, BIDE_NOW), 2);
+        cr_assert_eq(events[0].key + events[1].key, 3);
+    }
+    close_pair(other);
+}
+
 /* Never early, and the best of several is close: the machine may be busy, but not each time. */
 static void expect_precision(bide_duration asked)
 {

@@ -7,7 +7,8 @@
  * A registration has at most one request under way, for all that it is interested in. A request that ends is
  * reported; a level registration is then put on a list, from which the next wait issues it anew, and which
  * ends at once if the socket is still ready. When an interest grows the request is cancelled, and issued anew
- * when its packet has come; when it shrinks, what is too much is left out of the report.
+ * when its packet has come, which a wait that may not block awaits; when it shrinks, what is too much is left out of
+ * the report.
  *
  *            issue            packet
  *   IDLE ────────────► PENDING ─────► IDLE       add, modify, and wait for level registrations, issue
@@ -94,6 +95,8 @@ struct iocp_poller {
     struct registration *again;
     size_t pending;
     size_t cancelling;
+    size_t owed;       /* what was cancelled before a wait that may not block, and has not come back */
+    bool told_nothing; /* a packet did, and its request was issued again */
 };
 
 static struct iocp_poller *of(bide_poller *poller)
@@ -435,7 +438,17 @@ static int iocp_del(bide_poller *poller, bide_fd fd)
     return error;
 }
 
-/* Issues what is on the list. What cannot be issued stays for the next wait, unless its socket is gone. */
+/* What cannot be issued stays for the next wait, unless its socket is gone. */
+static void issue_or_list(struct iocp_poller *self, struct registration *registration)
+{
+    int error = issue(self, registration);
+    if (means_closed(error))
+        forget(self, registration);
+    else if (error)
+        list_again(self, registration);
+}
+
+/* Issues what is on the list. */
 static void issue_again(struct iocp_poller *self)
 {
     struct registration *list = self->again;
@@ -444,12 +457,7 @@ static void issue_again(struct iocp_poller *self)
         struct registration *registration = list;
         list = registration->again;
         registration->listed = false;
-        if (registration->state != IDLE || !registration->armed) continue;
-        int error = issue(self, registration);
-        if (means_closed(error))
-            forget(self, registration);
-        else if (error)
-            list_again(self, registration);
+        if (registration->state == IDLE && registration->armed) issue_or_list(self, registration);
     }
 }
 
@@ -457,7 +465,10 @@ static void issue_again(struct iocp_poller *self)
 static bool take(struct iocp_poller *self, struct registration *registration, bide_poll_event *event)
 {
     BIDE_ASSERT(registration->state != IDLE && self->pending > 0); /* 2 */
-    if (registration->state == CANCELLING) self->cancelling--;
+    if (registration->state == CANCELLING) {
+        self->cancelling--;
+        if (self->owed > 0) self->owed--;
+    }
     self->pending--;
     registration->state = IDLE;
     if (registration->dead) {
@@ -474,18 +485,24 @@ static bool take(struct iocp_poller *self, struct registration *registration, bi
     if (!registration->armed) return false;
     if (registration->outdated) events = 0;
     unsigned ready = bide_afd_ready(events) & (registration->interest | BIDE_POLL_HUP | BIDE_POLL_ERR);
-    if (!registration->oneshot || ready == 0) list_again(self, registration);
-    if (ready == 0) return false;
-    if (registration->oneshot) registration->armed = false;
+    if (ready == 0) {
+        issue_or_list(self, registration);
+        self->told_nothing = true;
+        return false;
+    }
+    if (registration->oneshot)
+        registration->armed = false;
+    else
+        list_again(self, registration);
     *event = (bide_poll_event){.key = registration->key, .ready = ready};
     return true;
 }
 
 /* Takes packets, which were got from the port. Returns the number of events. */
-static int collect(struct iocp_poller *self, const OVERLAPPED_ENTRY *packets, int count,
-                   bide_poll_event *events)
+static size_t collect(struct iocp_poller *self, const OVERLAPPED_ENTRY *packets, int count,
+                      bide_poll_event *events)
 {
-    int found = 0;
+    size_t found = 0;
     for (int i = 0; i < count; i++) {
         const OVERLAPPED_ENTRY *packet = &packets[i];
         if (packet->lpCompletionKey == PACKET_AFD)
@@ -508,26 +525,12 @@ static int get_packets(struct iocp_poller *self, OVERLAPPED_ENTRY *packets, size
     return GetLastError() == WAIT_TIMEOUT ? 0 : bide_last_error();
 }
 
-/* What is there beyond the first packets, of which `found` became events. */
-static int collect_rest(struct iocp_poller *self, bide_poll_event *events, int found, size_t capacity)
+static DWORD limit_of(const struct iocp_poller *self, bool blocks, bide_instant deadline)
 {
-    OVERLAPPED_ENTRY packets[MOST_PACKETS];
-    int count;
-    do {
-        count = get_packets(self, packets, capacity - (size_t)found, 0);
-        if (count <= 0) break;
-        bide_os_mutex_lock(&self->lock);
-        found += collect(self, packets, count, events + found);
-        bide_os_mutex_unlock(&self->lock);
-    } while (count == MOST_PACKETS && (size_t)found < capacity);
-    return found;
-}
-
-/* What is to be looked for: without it a wait that may not block would miss what is issued again only after
- * its packet has come. */
-static bool must_look_again(struct iocp_poller *self)
-{
-    return self->again != NULL || self->cancelling > 0;
+    /* What was cancelled comes back at once, and may be ready. */
+    if (!blocks) return self->owed > 0 ? INFINITE : 0;
+    DWORD limit = bide_os_milliseconds_until(deadline);
+    return self->again && limit > RETRY_MS ? RETRY_MS : limit;
 }
 
 static int iocp_wait(bide_poller *poller, bide_poll_event *events, size_t capacity, bide_instant deadline)
@@ -535,29 +538,31 @@ static int iocp_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     struct iocp_poller *self = of(poller);
     OVERLAPPED_ENTRY packets[MOST_PACKETS];
     const bide_duration rest = bide_poll_remaining(deadline);
-    const bool blocks = rest > 0;
+    bool blocks = rest > 0;
+    const bool looks_at_all = !blocks;
     if (blocks && rest < BIDE_DURATION_MAX && rest > 2 * STRETCH)
         deadline = bide_instant_add(deadline, -STRETCH);
     else if (blocks)
         bide_iocp_timer_set(&self->timer, deadline);
-    for (;;) {
-        bide_os_mutex_lock(&self->lock);
-        issue_again(self);
-        /* What was cancelled comes back at once, and may be ready. */
-        DWORD limit = blocks ? bide_os_milliseconds_until(deadline) : self->cancelling > 0 ? INFINITE : 0;
-        if (self->again && limit > RETRY_MS) limit = RETRY_MS;
+    bide_os_mutex_lock(&self->lock);
+    issue_again(self);
+    self->owed = looks_at_all ? self->cancelling : 0;
+    for (size_t found = 0;; blocks = false) {
+        self->told_nothing = false;
+        const DWORD limit = limit_of(self, blocks, deadline);
         bide_os_mutex_unlock(&self->lock);
 
-        int count = get_packets(self, packets, capacity, limit);
-        if (count <= 0) return count;
+        int count = get_packets(self, packets, capacity - found, limit);
+        if (count <= 0) return found > 0 ? (int)found : count;
 
         bide_os_mutex_lock(&self->lock);
-        int found = collect(self, packets, count, events);
-        bool again = !blocks && found == 0 && must_look_again(self);
+        found += collect(self, packets, count, events + found);
+        /* One that may not block would miss what has been issued again only after its packet had come. */
+        if (found < capacity &&
+            (count == MOST_PACKETS || self->owed > 0 || (looks_at_all && self->told_nothing)))
+            continue;
         bide_os_mutex_unlock(&self->lock);
-        if (again) continue;
-        return count == MOST_PACKETS && capacity > MOST_PACKETS ? collect_rest(self, events, found, capacity)
-                                                                : found;
+        return (int)found;
     }
 }
 
