@@ -566,10 +566,13 @@ static int iocp_wait(bide_poller *poller, bide_poll_event *events, size_t capaci
     }
 }
 
+/* A packet takes memory of the system's, which may be short for a while. There is nothing else that would end the wait. */
 static void iocp_wake(bide_poller *poller)
 {
     DWORD before = GetLastError();
-    (void)PostQueuedCompletionStatus(of(poller)->port, 0, PACKET_WAKE, NULL);
+    while (!PostQueuedCompletionStatus(of(poller)->port, 0, PACKET_WAKE, NULL) &&
+           GetLastError() != ERROR_INVALID_HANDLE)
+        Sleep(1);
     SetLastError(before);
 }
 
