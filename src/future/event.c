@@ -26,6 +26,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "future/event.h"
 
+#include "future/future.h"
 #include "future/waiter.h"
 #include "os/fork.h"
 
@@ -281,7 +282,7 @@ static const bide_future_kind waiting_kind = {
 void bide_event_waiting_init(bide_event_waiting *waiting, bide_event *event)
 {
     if (!waiting) return;
-    bide_future_init(&waiting->future, &waiting_kind.ops);
+    bide_future_prepare(&waiting->future, &waiting_kind.ops);
     bide_waiter_init(&waiting->waiter_);
     waiting->event_ = event;
     waiting->result = event ? BIDE_ECANCELED : BIDE_EINVAL;

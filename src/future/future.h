@@ -17,6 +17,14 @@ static inline void bide_future_prepare(bide_future *future, const bide_future_op
     future->state_ = 0;
 }
 
+/* bide_context_spend for a context that is there. */
+static inline bool bide_context_pay(bide_context *cx)
+{
+    if (cx->budget_ == 0) return bide_context_spend(cx);
+    cx->budget_--;
+    return true;
+}
+
 /* Marks one as pending whose first poll its maker has done itself. */
 void bide_future_begin(bide_future *future);
 

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <bide/message.h>
 
+#include "future/future.h"
 #include "net/retry.h"
 #include "os/io.h"
 #include "os/message.h"
@@ -85,7 +86,7 @@ static int transfer_poll_blind(bide_transfer *transfer, bide_context *cx, bide_o
             if (answer == BIDE_PENDING) return answer;
             if (answer < 0) return transfer_finish(transfer, answer);
         }
-        if (!bide_context_spend(cx)) return BIDE_PENDING;
+        if (!bide_context_pay(cx)) return BIDE_PENDING;
         int error = bide_source_pin(transfer->async_, transfer->generation_);
         if (error) return transfer_finish(transfer, error);
         bide_ssize result = operation(arg, transfer->async_->fd);

@@ -8,6 +8,7 @@
  *   linked --event since--> ready (fresh: not asked again)
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/future.h"
 #include "os/io.h"
 #include "os/standard.h"
 #include "reactor/await.h"
@@ -161,7 +162,7 @@ static int readiness_poll(bide_future *self, bide_context *cx)
         bool ready = (word & BIDE_SOURCE_READY) != 0;
         bool last_try = (cx->flags_ & BIDE_CONTEXT_LAST_TRY) != 0;
         if (ready || last_try || late) {
-            if (!bide_context_spend(cx)) return BIDE_PENDING;
+            if (!bide_context_pay(cx)) return BIDE_PENDING;
             /* An event since we linked is news from the kernel itself. */
             bool fresh = ready && readiness->waited_ && word / BIDE_SOURCE_EVENT != readiness->seen_;
             int answer = fresh && bide_source_generation(async) == readiness->generation_
@@ -205,7 +206,7 @@ static const bide_future_kind readiness_kind = {{sizeof readiness_kind.ops, read
 static void readiness_init(bide_readiness *readiness, bide_async *async, bide_direction direction)
 {
     if (!readiness) return;
-    bide_future_init(&readiness->future, &readiness_kind.ops);
+    bide_future_prepare(&readiness->future, &readiness_kind.ops);
     bide_waiter_init(&readiness->waiter_);
     readiness->async_ = async;
     readiness->generation_ = bide_source_generation(async);

@@ -12,6 +12,7 @@
  * urgent mark.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/future.h"
 #include "os/io.h"
 #include "os/message.h"
 #include "reactor/await.h"
@@ -123,7 +124,7 @@ static int io_poll(bide_future *self, bide_context *cx)
                             bide_source_readiness(async, BIDE_WRITE)};
         if ((seen[io->direction_] & BIDE_SOURCE_READY) || last_try || late ||
             (!tried && answers_at_once(io))) {
-            if (!bide_context_spend(cx)) return BIDE_PENDING;
+            if (!bide_context_pay(cx)) return BIDE_PENDING;
             int error = bide_source_pin(async, io->generation_);
             if (error) return finish(io, error);
             bide_ssize result = attempt(io);
@@ -179,7 +180,7 @@ static void init(bide_io *io, bide_async *async, uint8_t kind, bide_direction di
                  size_t length, bide_operation operation)
 {
     if (!io) return;
-    bide_future_init(&io->future, &io_kind.ops);
+    bide_future_prepare(&io->future, &io_kind.ops);
     bide_waiter_init(&io->waiter_);
     io->async_ = async;
     io->generation_ = bide_source_generation(async);

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 /* Zeroed storage is a closed reactor whose lock works; opened on first use. */
-static struct bide_reactor global_reactor = {
+struct bide_reactor bide_reactor_of_all = {
     .global = true,
-    .parked = {&global_reactor.parked, &global_reactor.parked},
+    .parked = {&bide_reactor_of_all.parked, &bide_reactor_of_all.parked},
 };
 
 /* Reactors made by hand and freed again; guarded by pool_lock. Never given back to the allocator
@@ -20,7 +20,7 @@ static _Atomic(struct bide_reactor *) made_by_hand;
 
 struct bide_reactor *bide_reactor_next(struct bide_reactor *reactor)
 {
-    if (!reactor) return &global_reactor;
+    if (!reactor) return &bide_reactor_of_all;
     do {
         /* acquire: with the release of the addition, for the fields that are fixed */
         reactor = reactor->global ? atomic_load_explicit(&made_by_hand, memory_order_acquire)
@@ -45,12 +45,7 @@ static struct bide_reactor *make_by_hand(void)
 
 bide_reactor *bide_reactor_global(void)
 {
-    return &global_reactor;
-}
-
-struct bide_reactor *bide_reactor_of(const struct bide_thread *thread)
-{
-    return thread->reactor ? thread->reactor : &global_reactor;
+    return &bide_reactor_of_all;
 }
 
 bide_reactor *bide_reactor_current(void)
@@ -85,7 +80,7 @@ static int open_with(struct bide_reactor *reactor, const char *backend)
     return 0;
 }
 
-int bide_reactor_open(struct bide_reactor *reactor)
+int bide_reactor_open_slowly(struct bide_reactor *reactor)
 {
     if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
     if (!reactor->global && !atomic_load(&reactor->notifier.poller)) return BIDE_ECANCELED;
@@ -200,13 +195,13 @@ void bide_reactor_at_shutdown(struct bide_shutdown_hook *hook)
 /* No lock held that a thread of a layer above may want, but the one that keeps shutdowns apart. */
 static int shut_down(void)
 {
-    int error = close_reactor(&global_reactor);
+    int error = close_reactor(&bide_reactor_of_all);
     if (error) return error;
     struct bide_shutdown_hook *first = atomic_load(&hooks);
     for (struct bide_shutdown_hook *hook = first; hook; hook = hook->next)
         hook->shut_down();
     /* What was still running there may have opened it anew. */
-    return first ? close_reactor(&global_reactor) : 0;
+    return first ? close_reactor(&bide_reactor_of_all) : 0;
 }
 
 /* Each shutdown returns only when everything is over, also what another one has begun. */

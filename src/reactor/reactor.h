@@ -99,15 +99,18 @@ struct bide_reactor {
 
 /* --- reactor.c --- */
 
+/* The global one. */
+extern struct bide_reactor bide_reactor_of_all;
+
 /* The reactor that `thread` has entered, or the global one; not opened yet, perhaps. */
-struct bide_reactor *bide_reactor_of(const struct bide_thread *thread);
+static inline struct bide_reactor *bide_reactor_of(const struct bide_thread *thread)
+{
+    return thread->reactor ? thread->reactor : &bide_reactor_of_all;
+}
 
 /* All reactors that there are or were, freed ones of the parent's left out: the one after `reactor`, the first one
  * after NULL; NULL: no more. They are type-stable. */
 struct bide_reactor *bide_reactor_next(struct bide_reactor *reactor);
-
-/* Opens it if it is closed. 0 or an error of bide_poller_new. Fast when open. */
-int bide_reactor_open(struct bide_reactor *reactor);
 
 /* What bide_shutdown does for a layer that has threads of its own. */
 struct bide_shutdown_hook {
@@ -201,6 +204,15 @@ static inline bool bide_reactor_is_parents(const struct bide_reactor *reactor)
 {
     return !reactor->global && atomic_load_explicit(&((struct bide_reactor *)(uintptr_t)reactor)->born,
                                                     memory_order_relaxed) != bide_os_forks;
+}
+
+int bide_reactor_open_slowly(struct bide_reactor *reactor);
+
+/* Opens it if it is closed. 0 or an error of bide_poller_new. Fast when open. */
+static inline int bide_reactor_open(struct bide_reactor *reactor)
+{
+    bool open = !bide_reactor_is_parents(reactor) && atomic_load(&reactor->notifier.poller);
+    return open ? 0 : bide_reactor_open_slowly(reactor);
 }
 
 /* Whether what was made in that life of the reactor was made by the parent. */

@@ -119,26 +119,6 @@ int bide_source_new(bide_async **out, struct bide_reactor *reactor, bide_fd fd, 
 
 /* --- System calls and the end --- */
 
-int bide_source_pin(bide_async *source, uint32_t generation)
-{
-    if (generation & 1) return BIDE_EFREED;
-    if (bide_source_is_parents(source)) return BIDE_EFORKED;
-    /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in
-     * bide_source_end */
-    uint32_t before = atomic_fetch_add(&source->pins, PIN);
-    if (!(before & (CLOSING | CANCELED)) &&
-        atomic_load_explicit(&source->generation, memory_order_relaxed) == generation)
-        return 0;
-    bide_source_unpin(source);
-    return BIDE_ECANCELED;
-}
-
-void bide_source_unpin(bide_async *source)
-{
-    uint32_t before = atomic_fetch_sub(&source->pins, PIN);
-    if ((before & CLOSING) && before < 2 * PIN) bide_os_futex_wake_all(&source->pins);
-}
-
 static void wait_for_pins(bide_async *source)
 {
     for (;;) {
@@ -260,16 +240,6 @@ void bide_source_cancel_all(struct bide_reactor *reactor)
 }
 
 /* --- Readiness --- */
-
-void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen)
-{
-    if (!(seen & BIDE_SOURCE_READY)) return;
-    /* Fails if an event came since: then there is something again. relaxed: only the word itself matters,
-     * and who links looks at it under the lock under which an event takes waiters out. */
-    (void)atomic_compare_exchange_strong_explicit(&source->ready[direction], &seen,
-                                                  seen & ~(uint32_t)BIDE_SOURCE_READY, memory_order_relaxed,
-                                                  memory_order_relaxed);
-}
 
 /* Wait lock held. What is not READY nobody else changes: a store does, which is no locked operation. What is READY an
  * operation may be about to clear that looked before the event: the count, which wraps around in its 24 bits by

@@ -96,9 +96,26 @@ static inline bool bide_source_is_parents(const bide_async *source)
            bide_os_forks;
 }
 
+static inline void bide_source_unpin(bide_async *source)
+{
+    uint32_t before = atomic_fetch_sub(&source->pins, BIDE_SOURCE_PIN);
+    if ((before & BIDE_SOURCE_CLOSING) && before < 2 * BIDE_SOURCE_PIN) bide_os_futex_wake_all(&source->pins);
+}
+
 /* Keeps the descriptor from being closed. 0, BIDE_ECANCELED, BIDE_EFREED or BIDE_EFORKED. */
-int bide_source_pin(bide_async *source, uint32_t generation);
-void bide_source_unpin(bide_async *source);
+static inline int bide_source_pin(bide_async *source, uint32_t generation)
+{
+    if (generation & 1) return BIDE_EFREED;
+    if (bide_source_is_parents(source)) return BIDE_EFORKED;
+    /* seq_cst: "pin, then look for CLOSING" here against "set CLOSING, then count the pins" in
+     * bide_source_end */
+    uint32_t before = atomic_fetch_add(&source->pins, BIDE_SOURCE_PIN);
+    if (!(before & (BIDE_SOURCE_CLOSING | BIDE_SOURCE_CANCELED)) &&
+        atomic_load_explicit(&source->generation, memory_order_relaxed) == generation)
+        return 0;
+    bide_source_unpin(source);
+    return BIDE_ECANCELED;
+}
 
 /* The reactor it belongs to. */
 static inline struct bide_reactor *bide_source_reactor(bide_async *source)
@@ -126,7 +143,15 @@ static inline uint32_t bide_source_readiness(bide_async *source, bide_direction 
 }
 
 /* The direction was found drained by a call that began after `seen` was read. */
-void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen);
+static inline void bide_source_drained(bide_async *source, bide_direction direction, uint32_t seen)
+{
+    if (!(seen & BIDE_SOURCE_READY)) return;
+    /* Fails if an event came since: then there is something again. relaxed: only the word itself matters,
+     * and who links looks at it under the lock under which an event takes waiters out. */
+    (void)atomic_compare_exchange_strong_explicit(&source->ready[direction], &seen,
+                                                  seen & ~(uint32_t)BIDE_SOURCE_READY, memory_order_relaxed,
+                                                  memory_order_relaxed);
+}
 
 /* Links the waiter for the context. 0: it waits; 1: ready after all; or an error. No wake of it from
  * before is running when this returns. */

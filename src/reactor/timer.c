@@ -204,7 +204,7 @@ static int timer_poll(bide_future *self, bide_context *cx)
 {
     bide_timer *timer = (bide_timer *)self;
     struct bide_reactor *reactor = reactor_of(timer);
-    if (!bide_context_spend(cx)) return BIDE_PENDING;
+    if (!bide_context_pay(cx)) return BIDE_PENDING;
     int error = bide_reactor_open(reactor);
     if (error) return fail(timer, error);
     bool counted = false;
@@ -327,7 +327,7 @@ void bide_timer_wake(struct bide_reactor *reactor, bide_link *batch)
 
 static void init(bide_timer *timer, bide_instant deadline, bide_duration period)
 {
-    bide_future_init(&timer->future, &timer_kind.ops);
+    bide_future_prepare(&timer->future, &timer_kind.ops);
     bide_waiter_init(&timer->waiter_);
     timer->id_ = 0;
     timer->reactor_ = bide_reactor_of(bide_thread_self());

@@ -321,7 +321,7 @@ static int sending_poll(bide_future *self, bide_context *cx)
         if (!bide_exchange_look(sending->channel_, exchange, cx)) return BIDE_PENDING;
         return conclude(exchange->outcome_, &sending->result);
     }
-    if (!bide_context_spend(cx)) return BIDE_PENDING;
+    if (!bide_context_pay(cx)) return BIDE_PENDING;
     return conclude(bide_channel_offer(sending->channel_, exchange->value_, exchange, cx), &sending->result);
 }
 
@@ -362,7 +362,7 @@ static int receiving_poll(bide_future *self, bide_context *cx)
         if (!bide_exchange_look(receiving->channel_, exchange, cx)) return BIDE_PENDING;
         return conclude(exchange->outcome_, &receiving->result);
     }
-    if (!bide_context_spend(cx)) return BIDE_PENDING;
+    if (!bide_context_pay(cx)) return BIDE_PENDING;
     return conclude(bide_channel_ask(receiving->channel_, exchange->value_, exchange, cx),
                     &receiving->result);
 }

@@ -18,6 +18,7 @@
  *    under which whoever has chosen does all of the exchange.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include "future/future.h"
 #include "future/shuffle.h"
 #include "sync/channel.h"
 
@@ -149,7 +150,7 @@ static int selecting_poll(bide_future *self, bide_context *cx)
         return BIDE_READY;
     }
     if (selecting->stage_ == FRESH) {
-        if (!bide_context_spend(cx)) return BIDE_PENDING;
+        if (!bide_context_pay(cx)) return BIDE_PENDING;
         prepare(selecting);
     }
     if (selecting->stage_ != RETIRING) {

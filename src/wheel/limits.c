@@ -102,7 +102,7 @@ static int interval_poll(bide_future *self, bide_context *cx)
 {
     bide_wheel_interval *interval = (bide_wheel_interval *)self;
     if (!interval->sleeping_.wheel_) return BIDE_READY;
-    if (!bide_context_spend(cx)) return BIDE_PENDING;
+    if (!bide_context_pay(cx)) return BIDE_PENDING;
     int answer = bide_future_poll(&interval->sleeping_.future, cx);
     if (answer != BIDE_READY) return answer;
     interval->result = interval->sleeping_.result;
