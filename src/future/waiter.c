@@ -43,16 +43,6 @@ void bide_wait_unlock_all(void)
     bide_wait_unlock(&bide_wait_locks[0].mutex);
 }
 
-void bide_ring_splice(bide_link *from, bide_link *to)
-{
-    if (bide_ring_empty(from)) return;
-    from->next_->previous_ = to->previous_;
-    to->previous_->next_ = from->next_;
-    from->previous_->next_ = to;
-    to->previous_ = from->previous_;
-    bide_ring_init(from);
-}
-
 void bide_waiter_link(bide_link *queue, bide_waiter *waiter, bide_waker waker, uint32_t flags)
 {
     BIDE_ASSERT(!(bide_waiter_state(waiter) & BIDE_WAITER_LINKED)); /* invariant 1 */

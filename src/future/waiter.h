@@ -166,7 +166,15 @@ static inline void bide_ring_remove(bide_link *node)
 }
 
 /* Moves all of `from` to the end of `to`. */
-void bide_ring_splice(bide_link *from, bide_link *to);
+static inline void bide_ring_splice(bide_link *from, bide_link *to)
+{
+    if (bide_ring_empty(from)) return;
+    from->next_->previous_ = to->previous_;
+    to->previous_->next_ = from->next_;
+    from->previous_->next_ = to;
+    to->previous_ = from->previous_;
+    bide_ring_init(from);
+}
 
 /* The first waiter of a queue that is not empty: the link is a waiter's first member. */
 static inline bide_waiter *bide_queue_first(const bide_link *head)

@@ -48,6 +48,19 @@ static inline unsigned bide_os_lowest_one(uint64_t bits)
 #endif
 }
 
+/* The place of the highest one of `bits`, which is not 0. */
+static inline unsigned bide_os_highest_one(uint32_t bits)
+{
+#if defined(__GNUC__)
+    return 31u ^ (unsigned)__builtin_clz(bits);
+#else
+    unsigned place = 0;
+    while (bits >>= 1)
+        place++;
+    return place;
+#endif
+}
+
 /* The upper half of a product. */
 static inline uint64_t bide_os_multiply_high(uint64_t a, uint64_t b)
 {

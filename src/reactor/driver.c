@@ -231,9 +231,11 @@ int bide_driver_park(struct bide_reactor *reactor, struct bide_parker *parker, b
     bool fresh = true;
     bool looked = false; /* a standby's whole period went by since its last look */
     if (bide_reactor_is_parents(reactor)) return BIDE_EFORKED;
-    /* Also of a reactor that is not open yet the child must forget who waits on it. */
-    result = bide_reactor_watch_forks();
-    if (result) return result;
+    /* Also of a reactor that is not open yet the child must forget who waits on it; one that is has seen to that. */
+    if (!atomic_load_explicit(&reactor->notifier.poller, memory_order_relaxed)) {
+        result = bide_reactor_watch_forks();
+        if (result) return result;
+    }
     bide_os_mutex_lock(&reactor->lock);
     for (;;) {
         if (bide_parker_consume(parker)) {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "reactor/sources.h"
 
+#include "os/compiler.h"
 #include "os/mutex.h"
 #include "reactor/source.h"
 
@@ -24,10 +25,7 @@ static uint32_t free_count;
 
 bide_async *bide_sources_at(uint32_t index)
 {
-    uint32_t scaled = index / FIRST_CHUNK + 1;
-    uint32_t chunk = 0;
-    while (scaled >> (chunk + 1))
-        chunk++;
+    uint32_t chunk = bide_os_highest_one(index / FIRST_CHUNK + 1);
     /* acquire: pairs with the release that published the chunk */
     bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_acquire);
     return base ? base + (index - FIRST_CHUNK * ((1u << chunk) - 1)) : NULL;
@@ -36,9 +34,7 @@ bide_async *bide_sources_at(uint32_t index)
 /* Makes room for one more. Lock held. */
 static bide_async *grow(void)
 {
-    uint32_t chunk = 0;
-    while (size >= FIRST_CHUNK * ((2u << chunk) - 1))
-        chunk++;
+    uint32_t chunk = bide_os_highest_one(size / FIRST_CHUNK + 1);
     if (chunk >= CHUNKS) return NULL;
     bide_async *base = atomic_load_explicit(&chunks[chunk], memory_order_relaxed);
     if (!base) {
