@@ -30,6 +30,13 @@ Test(operations, a_call_that_may_not_wait_gives_eagain)
     expect_nothing_left(before);
 }
 
+#ifdef _WIN32
+/* The pair is TCP there, whose sender looks after a fifth of a second whether there is a little room by now. */
+#define SETTLED BIDE_MILLISECONDS(500)
+#else
+#define SETTLED SHORT
+#endif
+
 Test(operations, a_deadline_that_passes_gives_etimedout_and_never_before_it)
 {
     bide_async *ends[2];
@@ -37,10 +44,9 @@ Test(operations, a_deadline_that_passes_gives_etimedout_and_never_before_it)
     char byte;
     (void)fill(ends[1]);
     (void)take_all(bide_async_fd(ends[0]));
-    /* Where it is TCP for want of Unix sockets, room goes on being made for a while. */
     do
         (void)fill(ends[1]);
-    while (bide_wait_writable(ends[1], bide_after(SHORT)) == 0);
+    while (bide_wait_writable(ends[1], bide_after(SETTLED)) == 0);
     for (int i = 0; i < 2; i++) {
         bide_instant deadline = bide_after(SHORT);
         cr_assert_gives(i ? bide_wait_writable(ends[1], deadline) : bide_write(ends[1], "x", 1, deadline),
