@@ -1,5 +1,5 @@
 /* Operations: read, write, vectored, peek, and the caller's own. Each is a future; the direct call is that
- * future plus an await.
+ * future plus an await, and for reads and writes of one piece a try before both.
  *
  *            memory set, or last try                 would block
  *   POLLED --------------------------> system call --------------> memory cleared --> linked (pending)
